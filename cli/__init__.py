@@ -1,0 +1,1 @@
+"""The ``clv`` command: one thin module a command."""

@@ -1,0 +1,77 @@
+"""Exact money: decimal text or numbers of the contract to integer minor units and back."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+
+from clv.errors import ConfigError, InvalidEvent
+
+MAX_AMOUNT_MINOR = 10**14
+"""Absurdly large: amounts at or above it are rejected (a trillion of a two-digit currency)."""
+
+# ISO 4217 minor units that differ from two.
+_DIGITS = {
+    **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND"), 0),
+    **dict.fromkeys(("VUV", "XAF", "XOF", "XPF"), 0),
+    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
+}
+
+
+def minor_digits(currency: str) -> int:
+    """Return the number of decimals of ``currency`` (ISO 4217 minor unit).
+
+    Raises
+    ------
+    ConfigError
+        When it is not three capital letters.
+
+    Examples
+    --------
+    >>> minor_digits("USD"), minor_digits("JPY")
+    (2, 0)
+    """
+    if len(currency) != 3 or not currency.isascii() or not currency.isalpha() or not currency.isupper():
+        raise ConfigError(f"CLV_CURRENCY is {currency!r}", "three capital letters of ISO 4217, e.g. USD")
+    return _DIGITS.get(currency, 2)
+
+
+def to_minor(amount: str | float | Decimal, digits: int) -> int:
+    """Convert an amount in major units to integer minor units, exactly.
+
+    A float counts as its shortest decimal text, so that 0.1 means ten cents.
+
+    Raises
+    ------
+    InvalidEvent
+        Reason ``bad_amount`` when it is not a finite number, has more decimals than the currency, or is absurdly large.
+
+    Examples
+    --------
+    >>> to_minor("19.90", 2), to_minor(0.1, 2), to_minor(5, 0)
+    (1990, 10, 5)
+    """
+    try:
+        value = amount if isinstance(amount, Decimal) else Decimal(str(amount) if isinstance(amount, float) else amount)
+    except (InvalidOperation, ValueError, TypeError):
+        raise InvalidEvent("an amount is not a number", "bad_amount") from None
+    # adjusted() bounds the magnitude before any arithmetic: 1e999999999 must not build a billion digits.
+    if not value.is_finite() or (value and value.adjusted() > 16):
+        raise InvalidEvent("an amount is not finite or absurdly large", "bad_amount")
+    scaled = value.scaleb(digits)
+    minor = int(scaled)
+    if scaled != minor:
+        raise InvalidEvent(f"an amount has more than {digits} decimals", "bad_amount")
+    if abs(minor) >= MAX_AMOUNT_MINOR:
+        raise InvalidEvent("an amount is absurdly large", "bad_amount")
+    return minor
+
+
+def to_major(amount_minor: int, digits: int) -> str:
+    """Write integer minor units as decimal text in major units.
+
+    Examples
+    --------
+    >>> to_major(1990, 2), to_major(-5, 2), to_major(7, 0)
+    ('19.90', '-0.05', '7')
+    """
+    return str(Decimal(amount_minor).scaleb(-digits).quantize(Decimal(1).scaleb(-digits)))

@@ -1,0 +1,156 @@
+"""Settings of a deployment: one frozen value, read once from the environment by each composition root."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clv.errors import ConfigError
+from clv.money import minor_digits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HOUR_MS = 3_600_000
+DAY_MS = 86_400_000
+_UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": HOUR_MS, "d": DAY_MS}
+
+
+def _setting(default: Any, meaning: str, *, secret: bool = False) -> Any:
+    return field(default=default, repr=not secret, metadata={"meaning": meaning})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that a deployment can set, with its defaults; ``CLV_`` and the field's name in capitals sets it.
+
+    Raises
+    ------
+    ConfigError
+        From ``from_env``, naming the setting, when a value cannot be read or is impossible.
+
+    Examples
+    --------
+    >>> Settings.from_env({"CLV_CURRENCY": "EUR", "CLV_ALLOWED_LATENESS": "36h"}).allowed_lateness_ms // HOUR_MS
+    36
+    """
+
+    data_dir: Path = _setting(Path(".clv"), "directory of a local run's database, broker, logs")
+    broker: str = _setting("", "Kafka bootstrap servers (host:port,…); empty: the embedded broker")
+    database_url: str = _setting("", "SQLAlchemy URL; empty: SQLite in the data directory")
+    partitions: int = _setting(4, "partitions of the keyed topics, fixed at creation")
+    replication: int = _setting(1, "replication factor of the topics")
+    store: str = _setting("memory", "table store of a worker: memory or rocksdb")
+    currency: str = _setting("USD", "reporting currency, ISO 4217")
+    horizon_days: int = _setting(90, "days ahead that a CLV counts")
+    allowed_lateness_ms: int = _setting(
+        24 * HOUR_MS, "CLV_ALLOWED_LATENESS: how far out of order events may come, e.g. 24h"
+    )
+    duplicate_window_days: int = _setting(800, "event-days for which order and refund ids are remembered")
+    far_ahead_days: int = _setting(7, "a jump of time beyond this needs other customers, or a Tick, to agree")
+    margin: float = _setting(1.0, "contribution margin: CAC and budget use margin, not revenue")
+    segment_cutoffs: str = _setting(
+        "", "fixed cut-offs 'HIGH,GROWTH' in the currency; empty: percentiles by the trainer"
+    )
+    budget_total: str = _setting("10000", "budget that the signals share out, in the currency")
+    refit_days: int = _setting(28, "event-days between refits of the batch models")
+    group: str = _setting("clv", "prefix of consumer groups, changelog and transactional ids")
+    worker_id: str = _setting("worker", "name of this worker: its local store's directory, its static membership")
+    batch_records: int = _setting(1000, "most records that are handled as one batch")
+    log_format: str = _setting("human", "human or json")
+    log_level: str = _setting("info", "debug, info, warning or error")
+    kafka_security_protocol: str = _setting("PLAINTEXT", "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL")
+    kafka_sasl_mechanism: str = _setting("PLAIN", "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
+    kafka_username: str = _setting("", "SASL user")
+    kafka_password: str = _setting("", "SASL password", secret=True)
+    kafka_ca_file: str = _setting("", "CA certificate of the brokers")
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read the settings from ``CLV_*`` variables; unknown ``CLV_*`` names are refused, so that typos show."""
+        source = os.environ if environ is None else environ
+        known = {_variable(f.name): f for f in fields(cls)}
+        values: dict[str, object] = {}
+        for name, text in source.items():
+            if not name.startswith("CLV_") or name in _OTHER_VARIABLES:
+                continue
+            if name not in known:
+                raise ConfigError(f"{name} is not a setting", f"known: {', '.join(sorted(known))}")
+            values[known[name].name] = _parse(name, known[name].name, text)
+        settings = cls(**values)  # type: ignore[arg-type]
+        settings.check()
+        return settings
+
+    def check(self) -> None:
+        """Refuse values that cannot work; raise ``ConfigError`` naming the setting."""
+        positive = (
+            "partitions",
+            "replication",
+            "horizon_days",
+            "duplicate_window_days",
+            "far_ahead_days",
+            "batch_records",
+            "refit_days",
+        )
+        for name in positive:
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{_variable(name)} must be at least 1, is {getattr(self, name)}")
+        choices = {
+            "store": ("memory", "rocksdb"),
+            "log_format": ("human", "json"),
+            "log_level": ("debug", "info", "warning", "error"),
+            "kafka_security_protocol": ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"),
+            "kafka_sasl_mechanism": ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"),
+        }
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise ConfigError(f"{_variable(name)} is {getattr(self, name)!r}", f"one of {', '.join(allowed)}")
+        if self.allowed_lateness_ms < 0:
+            raise ConfigError("CLV_ALLOWED_LATENESS is negative", "for example 24h or 0s")
+        if not 0 < self.margin <= 1:
+            raise ConfigError(f"CLV_MARGIN must be above 0 and at most 1, is {self.margin}")
+        minor_digits(self.currency)
+
+    @property
+    def horizon_ms(self) -> int:
+        """The horizon in milliseconds."""
+        return self.horizon_days * DAY_MS
+
+    @property
+    def sql_url(self) -> str:
+        """The database's URL: as set, else SQLite under the data directory."""
+        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'clv.db'}"
+
+
+# Set for tests and tools, not for a deployment.
+_OTHER_VARIABLES = frozenset({"CLV_TEST_POSTGRES_URL", "CLV_TEST_KAFKA", "CLV_BROKER_BIN"})
+
+
+def _variable(name: str) -> str:
+    return f"CLV_{name.removesuffix('_ms').upper()}"
+
+
+def _parse(variable: str, name: str, text: str) -> object:
+    default = Settings.__dataclass_fields__[name].default
+    try:
+        if name.endswith("_ms"):
+            return _duration_ms(text)
+        if isinstance(default, Path):
+            return Path(text).expanduser()
+        if isinstance(default, int):
+            return int(text)
+        if isinstance(default, float):
+            return float(text)
+    except ValueError as problem:
+        raise ConfigError(f"{variable} is {text!r}: {problem}", f"default: {default}") from problem
+    return text
+
+
+def _duration_ms(text: str) -> int:
+    found = re.fullmatch(r"(\d+)\s*(ms|s|m|h|d)", text.strip())
+    if not found:
+        raise ValueError("a duration is a whole number and ms, s, m, h or d, e.g. 24h")
+    return int(found[1]) * _UNITS_MS[found[2]]

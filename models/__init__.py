@@ -1,0 +1,1 @@
+"""Predictive models only: BTYD base, online learner, batch ensemble, and the scorer that combines them."""

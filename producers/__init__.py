@@ -1,0 +1,1 @@
+"""What puts orders on Kafka: replay of order logs, a generator of realistic ones, import of aggregated customers."""

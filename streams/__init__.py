@@ -1,0 +1,1 @@
+"""The Faust application and the other Kafka roles: transport, tables, worker, trainer, sink, broker."""
