@@ -175,7 +175,7 @@ def decode_event(value: bytes | None, key: bytes | None, *, currency: str, digit
 
     Notes
     -----
-    About 3 µs for an order of 220 bytes. Depth is bounded by the decoder's recursion guard, size by ``MAX_VALUE_BYTES``.
+    About 3 µs for an order of 220 bytes. The decoder's recursion guard bounds depth, ``MAX_VALUE_BYTES`` size.
 
     Examples
     --------

@@ -8,7 +8,8 @@ moments are epoch milliseconds UTC (``_ms``) inside and RFC 3339 text (``_at``) 
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import date
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -215,7 +216,7 @@ def event_id(*cause: str | int) -> str:
     return hashlib.blake2b("\x1f".join(map(str, cause)).encode(), digest_size=16).hexdigest()
 
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
 
 def rfc3339(at_ms: int) -> str:
@@ -228,6 +229,14 @@ def rfc3339(at_ms: int) -> str:
     """
     if at_ms < 0:
         return ""
-    seconds, ms = divmod(at_ms, 1000)
-    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{text}.{ms:03d}Z" if ms else f"{text}Z"
+    day, rest = divmod(at_ms, 86_400_000)
+    if not rest:
+        return f"{_date(day)}T00:00:00Z"
+    seconds, ms = divmod(rest, 1000)
+    clock = f"{_date(day)}T{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+    return f"{clock}.{ms:03d}Z" if ms else f"{clock}Z"
+
+
+@lru_cache(maxsize=4096)
+def _date(day: int) -> str:
+    return date.fromordinal(_EPOCH_ORDINAL + day).isoformat()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from clv.outcomes import ModelVersions
+from clv.outcomes import ModelVersions
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -126,7 +126,7 @@ class Settings:
 
 
 # Set for tests and tools, not for a deployment.
-_OTHER_VARIABLES = frozenset({"CLV_TEST_POSTGRES_URL", "CLV_TEST_KAFKA", "CLV_BROKER_BIN"})
+_OTHER_VARIABLES = frozenset({"CLV_TEST_POSTGRES_URL", "CLV_TEST_KAFKA", "CLV_REQUIRE_SERVERS", "CLV_BROKER_BIN"})
 
 
 def _variable(name: str) -> str:

@@ -1,0 +1,108 @@
+"""What the table holds for one customer, and its bytes.
+
+A row is a fixed header (when the next timer is due, the last source offset applied, of which incarnation of the
+topic) and a msgpack body, so that recovery can index timers without decoding bodies.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from clv.outcomes import Segment
+from clv.totals import Totals
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NEVER_MS = 2**62
+ROW_FORMAT = 1
+_HEADER = struct.Struct("<BqqI")
+
+
+class Pending(msgspec.Struct, array_like=True):
+    """A snapshot whose label is still open: what was known and predicted at ``at_ms``, value realised since.
+
+    ``scored`` packs float32: the features, then clv, btyd, online, ensemble and naive predictions in minor units;
+    it is empty until the batch that created it has been scored. ``previous_ms`` is the snapshot before, for undoing.
+    """
+
+    at_ms: int
+    previous_ms: int
+    is_silence: bool
+    value_minor: int = 0
+    scored: bytes = b""
+    scorer_version: str = ""
+
+
+class CustomerState(msgspec.Struct, array_like=True):
+    """All that is known of one customer; changed only by ``clv.rfm``, but for the last four fields by ``clv.pipeline``.
+
+    ``base`` is the fold of entries that left the ledger, all at or before ``pruned_ms``. ``categories`` maps a
+    category's fingerprint to when it was first seen. ``silence_step`` counts the silence moments passed since the
+    last order. ``erased_ms`` is the time up to which the customer has been forgotten.
+    """
+
+    totals: Totals = msgspec.field(default_factory=Totals)
+    ledger: bytes = b""
+    latest_ms: int = -1
+    base: Totals | None = None
+    pruned_ms: int = -1
+    pending: list[Pending] = []
+    last_snapshot_ms: int = -1
+    silence_step: int = 0
+    erased_ms: int = -1
+    acquired_ms: int = -1
+    source: str = ""
+    campaign_type: str = ""
+    acquisition_cost_minor: int = -1
+    categories: dict[int, int] = {}
+    segment: Segment | None = None
+    clv_minor: int = -1
+    scorer_version: str = ""
+    policy_version: str = ""
+
+
+class Row(msgspec.Struct):
+    """A customer's state with its place in the source: ``applied_offset`` is −1 for another incarnation's row."""
+
+    state: CustomerState
+    applied_offset: int = -1
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(CustomerState)
+
+
+def incarnation_code(topic_id: str) -> int:
+    """Return 32 bits that stand for a topic's identity in row headers."""
+    return zlib.crc32(topic_id.encode())
+
+
+def encode_row(state: CustomerState, *, due_ms: int, applied_offset: int, incarnation: int) -> bytes:
+    """Write a row; see the module for its form."""
+    return _HEADER.pack(ROW_FORMAT, due_ms, applied_offset, incarnation) + _encoder.encode(state)
+
+
+def decode_row(row: bytes, incarnation: int) -> Row:
+    """Read a row; an offset applied in another incarnation of the source topic means nothing and becomes −1."""
+    _, _, applied, written_in = _HEADER.unpack_from(row)
+    return Row(_decoder.decode(memoryview(row)[_HEADER.size :]), applied if written_in == incarnation else -1)
+
+
+def due_of(row: bytes) -> int:
+    """Return when a row's next timer is due, epoch milliseconds, without decoding its body."""
+    return int(_HEADER.unpack_from(row)[1])
+
+
+def pack_floats(values: Sequence[float]) -> bytes:
+    """Write float32 values."""
+    return struct.pack(f"<{len(values)}f", *values)
+
+
+def unpack_floats(packed: bytes) -> tuple[float, ...]:
+    """Read float32 values."""
+    return struct.unpack(f"<{len(packed) // 4}f", packed)
