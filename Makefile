@@ -39,7 +39,7 @@ lock:
 
 # Apache Kafka from its Maven artifacts, for tests and for a real broker without Docker.
 kafka:
-	mvn --quiet --batch-mode -f kafka/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/.kafka/libs
+	mvn --quiet --batch-mode -f kafka-server/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/.kafka/libs
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

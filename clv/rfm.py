@@ -277,3 +277,12 @@ def _cut_loose(gone: list[Entry], kept: list[Entry], effects: list[Effect]) -> l
         e._replace(ref=NO_REF, amount_minor=effect.refunded_minor) if e.kind == ledger.REFUND and e.ref in orders else e
         for e, effect in zip(kept, effects, strict=True)
     ]
+
+
+def totals_at(state: CustomerState, as_of_ms: int) -> Totals:
+    """Return a customer's totals as they were at a moment, from the ledger; nothing later is in them."""
+    entries = [e for e in ledger.unpack(state.ledger) if e.at_ms <= as_of_ms]
+    totals = state.base.copy() if state.base else Totals()
+    for entry, effect in zip(entries, ledger.effects(entries), strict=True):
+        totals.fold(entry, effect.refunded_minor)
+    return totals

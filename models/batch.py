@@ -1,0 +1,131 @@
+"""Train the scikit-learn ensemble from matured examples and export it to ONNX.
+
+RandomForest and GradientBoosting learn the ratio to the BTYD expectation, weighted by what the ratio is worth; their
+weights in the ensemble come from examples later in time than those that the trial fits have seen.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+import numpy as np
+from skl2onnx import convert_sklearn
+from skl2onnx.common.data_types import FloatTensorType
+from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
+
+from clv.errors import IncompatibleArtifact, NotTrained
+from models import btyd, relative
+from models.ensemble import FORMAT, EnsembleArtifact, session_of, tree_inputs
+from models.evaluation import tweedie_deviance
+from models.relative import INPUT_DIGEST, INPUT_NAMES, MAX_RATIO
+
+if TYPE_CHECKING:
+    from clv.ports import Floats, Ints
+
+MAX_EXAMPLES = 12_000
+MIN_EXAMPLES = 200
+HELD_OUT_SHARE = 0.25
+MAX_RELATIVE_DIFFERENCE = 1e-4
+
+
+class ExampleArrays(NamedTuple):
+    """n matured examples: features (n, len(FEATURE_NAMES)) and, of shape (n,), value realised and moment predicted."""
+
+    features: Floats
+    value_minor: Floats
+    as_of_ms: Ints
+
+
+def train(examples: ExampleArrays, base: btyd.BtydParams, *, horizon_days: float, seed: int = 0) -> bytes:
+    """Train both models and return the ensemble's artifact.
+
+    Parameters
+    ----------
+    examples
+        In any order; at most ``MAX_EXAMPLES`` are sampled.
+    base
+        The BTYD parameters that the ratios refer to; scoring must use parameters of the same kind.
+    seed
+        Decides sampling and trees: the same input and seed give the same predictions.
+
+    Raises
+    ------
+    NotTrained
+        With fewer than ``MIN_EXAMPLES`` examples; more may come later.
+    IncompatibleArtifact
+        When the exported model does not answer as scikit-learn does; retrying does not help.
+    """
+    if len(examples.value_minor) < MIN_EXAMPLES:
+        raise NotTrained(f"{len(examples.value_minor)} matured examples, an ensemble needs {MIN_EXAMPLES}")
+    sample = _sample_in_time_order(examples, seed)
+    expected = btyd.answer(base, btyd.histories_of(sample.features), horizon_days=horizon_days).value_minor
+    unit = relative.unit_minor(sample.features, expected)
+    rows, target = tree_inputs(sample.features, unit), relative.ratio(sample.value_minor, unit)
+    weight = np.minimum(unit, np.quantile(unit, 0.99))
+    weight = weight / weight.mean()
+    known = int(len(unit) * (1.0 - HELD_OUT_SHARE))
+    deviance: dict[str, float] = {}
+    for name, model in _new_models(seed).items():
+        model.fit(rows[:known], target[:known], sample_weight=weight[:known])
+        predicted = unit[known:] * np.clip(model.predict(rows[known:]), 0.0, MAX_RATIO)
+        deviance[name] = float(tweedie_deviance(sample.value_minor[known:], predicted).mean())
+    members: dict[str, bytes] = {}
+    for name, model in _new_models(seed).items():
+        model.fit(rows, target, sample_weight=weight)
+        members[name] = _export(model, rows)
+    artifact = EnsembleArtifact(
+        format=FORMAT,
+        input_digest=INPUT_DIGEST,
+        weights=_weights(deviance),
+        held_out_deviance=deviance,
+        example_count=len(unit),
+        btyd_version=base.version,
+        members=members,
+    )
+    return msgspec.msgpack.encode(artifact)
+
+
+def _new_models(seed: int) -> dict[str, Any]:
+    return {
+        "forest": RandomForestRegressor(
+            n_estimators=60, max_depth=8, min_samples_leaf=20, max_features=0.4, random_state=seed, n_jobs=1
+        ),
+        "boosting": GradientBoostingRegressor(
+            n_estimators=60,
+            learning_rate=0.05,
+            max_depth=3,
+            min_samples_leaf=30,
+            max_features=0.4,
+            subsample=0.6,
+            random_state=seed,
+        ),
+    }
+
+
+def _sample_in_time_order(examples: ExampleArrays, seed: int) -> ExampleArrays:
+    order = np.argsort(examples.as_of_ms, kind="stable")
+    if len(order) > MAX_EXAMPLES:
+        chosen = np.random.default_rng(seed).choice(len(order), MAX_EXAMPLES, replace=False)
+        order = order[np.sort(chosen)]
+    return ExampleArrays(examples.features[order], examples.value_minor[order], examples.as_of_ms[order])
+
+
+def _weights(deviance: dict[str, float]) -> dict[str, float]:
+    # Steep, so that a clearly worse member loses its say, yet equal members share equally.
+    strength = {name: max(value, 1e-12) ** -4 for name, value in deviance.items()}
+    total = sum(strength.values())
+    return {name: value / total for name, value in strength.items()}
+
+
+def _export(model: Any, rows: np.ndarray[Any, np.dtype[np.float32]]) -> bytes:
+    kind = [("inputs", FloatTensorType([None, len(INPUT_NAMES)]))]
+    exported: bytes = convert_sklearn(model, initial_types=kind).SerializeToString()
+    expected = model.predict(rows)
+    given = session_of(exported).run(None, {"inputs": rows})[0].ravel()
+    # Boosting can answer near zero, where a relative difference means nothing: floor at a thousandth of the mean.
+    floor = max(float(np.abs(expected).mean()) / 1000.0, 1e-12)
+    difference = float(np.max(np.abs(expected - given) / np.maximum(np.abs(expected), floor)))
+    if not difference <= MAX_RELATIVE_DIFFERENCE:
+        raise IncompatibleArtifact(f"the ONNX export differs from scikit-learn by {difference:.2e}, relatively")
+    return exported

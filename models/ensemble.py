@@ -1,0 +1,120 @@
+"""The batch ensemble as it is stored and scored: two ONNX tree models and their weights in one self-describing blob.
+
+Nothing here can execute code from an artifact, and scikit-learn is not needed to score; training is in ``batch``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import onnxruntime
+
+from clv.errors import FeatureMismatch, IncompatibleArtifact
+from models import relative
+from models.btyd import bounded
+from models.relative import INPUT_DIGEST, MAX_RATIO
+
+if TYPE_CHECKING:
+    from clv.ports import Floats
+
+FORMAT = "clv.ensemble.v1"
+_GRID = 1024.0
+
+
+class EnsembleArtifact(msgspec.Struct, frozen=True):
+    """What the blob holds: ``members`` by name as ONNX bytes, ``weights`` by the same names adding up to 1.
+
+    ``held_out_deviance`` per member and ``example_count`` are the evidence for the weights.
+    """
+
+    format: str
+    input_digest: str
+    weights: dict[str, float]
+    held_out_deviance: dict[str, float]
+    example_count: int
+    btyd_version: str
+    members: dict[str, bytes]
+
+
+def tree_inputs(features: Floats, unit: Floats) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Return the trees' inputs, (n, len(INPUT_NAMES)) float32, for training and scoring alike.
+
+    Logs are rounded to 1/1024: split points then lie at exact float32 values, and a row at a threshold takes the same
+    branch in scikit-learn (float64 thresholds) and in ONNX (float32).
+    """
+    return np.ascontiguousarray((np.round(relative.inputs(features, unit) * _GRID) / _GRID).T, dtype=np.float32)
+
+
+def digest_of(blob: bytes) -> str:
+    """Return the SHA-256 of an artifact, hexadecimal: the name it is stored and announced under."""
+    return hashlib.sha256(blob).hexdigest()
+
+
+def session_of(onnx_bytes: bytes) -> Any:
+    """Open an ONNX model for scoring on the calling thread alone."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(onnx_bytes, options, providers=["CPUExecutionProvider"])
+
+
+class Ensemble:
+    """A loaded ensemble; immutable and safe to share between batches.
+
+    Parameters
+    ----------
+    blob
+        An artifact of ``batch.train``.
+    digest
+        What ``digest_of(blob)`` must be; empty trusts the blob (just trained).
+
+    Raises
+    ------
+    IncompatibleArtifact
+        When the bytes do not match the digest, or are not an ensemble of this format.
+    FeatureMismatch
+        When it was trained on other inputs.
+    """
+
+    def __init__(self, blob: bytes, digest: str = "") -> None:
+        self.digest = digest_of(blob)
+        if digest and digest != self.digest:
+            raise IncompatibleArtifact(f"the ensemble's bytes have digest {self.digest}, not {digest}")
+        self.artifact = _decode(blob)
+        try:
+            members = {name: session_of(model) for name, model in self.artifact.members.items()}
+        except Exception as problem:  # onnxruntime raises bare RuntimeError subclasses of its own making
+            raise IncompatibleArtifact("a member of the ensemble is not a readable ONNX model") from problem
+        self._members = [(members[name], weight) for name, weight in sorted(self.artifact.weights.items())]
+
+    def predict(self, features: Floats, base_minor: Floats) -> Floats:
+        """Predict value over the horizon, (n,), from features (n, len(FEATURE_NAMES)) and base (n,).
+
+        Notes
+        -----
+        About 3 µs a row in batches; a row's bits do not depend on the batch's size.
+        """
+        unit = relative.unit_minor(features, base_minor)
+        rows = tree_inputs(features, unit)
+        factor = np.zeros(len(unit))
+        for session, weight in self._members:
+            factor += weight * np.clip(session.run(None, {"inputs": rows})[0].ravel().astype(np.float64), 0, MAX_RATIO)
+        return bounded(unit * factor)
+
+
+def _decode(blob: bytes) -> EnsembleArtifact:
+    try:
+        artifact = msgspec.msgpack.decode(blob, type=EnsembleArtifact)
+    except (msgspec.DecodeError, RecursionError) as problem:
+        raise IncompatibleArtifact("the ensemble's bytes are not of the artifact's format") from problem
+    if artifact.format != FORMAT:
+        raise IncompatibleArtifact(f"the ensemble has format {artifact.format!r}, this build reads {FORMAT!r}")
+    if artifact.input_digest != INPUT_DIGEST:
+        raise FeatureMismatch(f"the ensemble was trained on inputs {artifact.input_digest}, not {INPUT_DIGEST}")
+    if not artifact.weights or set(artifact.weights) != set(artifact.members):
+        raise IncompatibleArtifact("the ensemble's weights and members do not name the same models")
+    return artifact

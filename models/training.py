@@ -1,0 +1,212 @@
+"""The trainer's pure brain: learns each matured example once, refits the batch models, publishes snapshots.
+
+One writer; no clock, no transport, no database. Its whole state is plain data, to be stored with the offsets it covers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+import structlog
+
+from clv.errors import FeatureMismatch, IncompatibleArtifact, NotTrained
+from clv.features import FEATURE_DIGEST
+from models import batch, btyd
+from models.btyd import BtydParams, Histories
+from models.conformal import Residuals
+from models.ensemble import digest_of
+from models.evaluation import Metrics, Prequential, choose_champion
+from models.online import OnlineModel, OnlineState
+from models.prior import PRIOR
+from models.snapshot import BLEND, MEMBERS, PRIOR_NAME, ScorerSnapshot
+
+if TYPE_CHECKING:
+    from clv.outcomes import TrainingExample
+    from clv.ports import Floats
+    from models.batch import ExampleArrays
+
+FORMAT = "clv.learner.v1"
+MIN_ONLINE_EXAMPLES = 300
+"""Below it the online model shadows unseen: its scaling has not settled."""
+
+log = structlog.get_logger(__name__)
+
+
+class LearnerState(msgspec.Struct, frozen=True):
+    """All that a ``Learner`` knows; ``learned_through_ms`` of refits is the caller's."""
+
+    horizon_days: int
+    sequence: int = 0
+    btyd: BtydParams | None = None
+    online: OnlineState = OnlineState()
+    ensemble_digest: str = ""
+    champion: str = PRIOR_NAME
+    prequential: Prequential = msgspec.field(default_factory=Prequential)
+    residuals: Residuals = msgspec.field(default_factory=Residuals)
+    feature_digest: str = FEATURE_DIGEST
+    format: str = FORMAT
+
+
+class Learner:
+    """Learns from matured examples and histories; deterministic, one writer.
+
+    Parameters
+    ----------
+    horizon_days
+        Days ahead that the examples' values were realised over.
+    state
+        Where to go on; a new one by default.
+    """
+
+    def __init__(self, horizon_days: int, state: LearnerState | None = None) -> None:
+        given = state or LearnerState(horizon_days)
+        if given.feature_digest != FEATURE_DIGEST or given.horizon_days != horizon_days:
+            raise FeatureMismatch(
+                f"the learner knows features {given.feature_digest} and {given.horizon_days} days, "
+                f"not {FEATURE_DIGEST} and {horizon_days}"
+            )
+        self.horizon_days = horizon_days
+        self.btyd = given.btyd
+        self.champion = given.champion
+        self.ensemble_digest = given.ensemble_digest
+        self._sequence = given.sequence
+        self._online = OnlineModel(given.online)
+        self._online_count = given.online.learned_count
+        self._prequential = given.prequential
+        self._residuals = given.residuals
+
+    @property
+    def learned_count(self) -> int:
+        """How many examples were learnt."""
+        return self._prequential.example_count
+
+    def metrics(self) -> dict[str, Metrics]:
+        """Return the prequential error of ``clv`` (what was given out), ``naive``, the members and their blend."""
+        return self._prequential.metrics()
+
+    def learn(self, example: TrainingExample) -> None:
+        """Judge every model by what it said then, then let the online model learn the example, relative to the base.
+
+        The base is the example's own BTYD expectation; one scored by the prior gets the present base for its features.
+
+        Raises
+        ------
+        FeatureMismatch
+            When the example has other features or another horizon; nothing was learnt.
+        """
+        if example.feature_digest != FEATURE_DIGEST or example.horizon_days != self.horizon_days:
+            raise FeatureMismatch(
+                f"example {example.event_id} has features {example.feature_digest} over {example.horizon_days} days"
+            )
+        value = float(max(example.value_minor, 0))
+        said = {name: float(getattr(example, f"{name}_minor")) for name in MEMBERS}
+        answered = [predicted for predicted in said.values() if predicted > 0.0]
+        if len(answered) > 1:
+            said[BLEND] = sum(answered) / len(answered)
+        self._prequential.update(value, {**said, "naive": float(example.naive_minor), "clv": float(example.clv_minor)})
+        self._residuals.update(value, float(example.clv_minor))
+        features = np.array(example.features, dtype=np.float64)
+        self._online.learn_one(features, example.btyd_minor or self._base_minor(features), value)
+        self._online_count += 1
+
+    def refit_btyd(self, histories: Histories) -> BtydParams:
+        """Refit the base to histories, all observed no later than the next snapshot's ``learned_through_ms``."""
+        self.btyd = btyd.fit(histories)
+        log.info("refitted", model="btyd", version=self.btyd.version, customers=self.btyd.customer_count)
+        return self.btyd
+
+    def refit_ensemble(self, examples: ExampleArrays, *, seed: int = 0) -> bytes:
+        """Train the ensemble relative to the present base and return its artifact, to be stored under its digest.
+
+        Raises
+        ------
+        NotTrained
+            Without a base, or with too few examples.
+        IncompatibleArtifact
+            When its ONNX export does not answer as scikit-learn does; the ensemble before stays.
+        """
+        if self.btyd is None:
+            raise NotTrained("the ensemble learns relative to BTYD, which has not been fitted yet")
+        artifact = batch.train(examples, self.btyd, horizon_days=self.horizon_days, seed=seed)
+        self.ensemble_digest = digest_of(artifact)
+        log.info("refitted", model="ensemble", version=self.ensemble_digest[:12], examples=len(examples.value_minor))
+        return artifact
+
+    def snapshot(self, learned_through_ms: int) -> ScorerSnapshot:
+        """Choose the champion and return everything that scores as the next version.
+
+        Parameters
+        ----------
+        learned_through_ms
+            The latest event time that influenced anything learnt so far, epoch milliseconds.
+        """
+        members = self._members()
+        if members:
+            chosen = choose_champion(
+                self._prequential, current=self.champion, available=(*members, *([BLEND] if len(members) > 1 else ()))
+            )
+            if chosen != self.champion:
+                errors = {name: self._prequential.relative_error(name) for name in (self.champion, chosen)}
+                log.info("champion_changed", before=self.champion, after=chosen, relative_errors=errors)
+            self.champion = chosen
+        self._sequence += 1
+        return ScorerSnapshot(
+            sequence=self._sequence,
+            learned_through_ms=learned_through_ms,
+            horizon_days=self.horizon_days,
+            btyd=self.btyd,
+            online=self._online.to_state() if "online" in members else None,
+            ensemble_digest=self.ensemble_digest,
+            champion=self.champion,
+            weights={name: 1.0 / len(members) for name in members},
+            intervals=self._residuals.factors(),
+        ).named()
+
+    def to_state(self) -> bytes:
+        """Return all that was learnt as JSON; the ensemble's bytes are not in it, its digest is."""
+        return msgspec.json.encode(
+            LearnerState(
+                horizon_days=self.horizon_days,
+                sequence=self._sequence,
+                btyd=self.btyd,
+                online=self._online.to_state(),
+                ensemble_digest=self.ensemble_digest,
+                champion=self.champion,
+                prequential=self._prequential,
+                residuals=self._residuals,
+            ),
+            order="sorted",
+        )
+
+    @classmethod
+    def from_state(cls, data: bytes, *, horizon_days: int) -> Learner:
+        """Go on from what ``to_state`` returned.
+
+        Raises
+        ------
+        IncompatibleArtifact
+            When the bytes are not a learner's state of this format.
+        FeatureMismatch
+            When it was learnt from other features or for another horizon.
+        """
+        try:
+            state = msgspec.json.decode(data, type=LearnerState)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
+            raise IncompatibleArtifact("the bytes are not a learner's state") from problem
+        if state.format != FORMAT:
+            raise IncompatibleArtifact(f"the learner's state has format {state.format!r}, this build reads {FORMAT!r}")
+        return cls(horizon_days, state)
+
+    def _members(self) -> tuple[str, ...]:
+        has = {
+            "btyd": self.btyd is not None,
+            "online": self.btyd is not None and self._online_count >= MIN_ONLINE_EXAMPLES,
+            "ensemble": self.btyd is not None and bool(self.ensemble_digest),
+        }
+        return tuple(name for name in MEMBERS if has[name])
+
+    def _base_minor(self, features: Floats) -> float:
+        histories = btyd.histories_of(features.reshape(1, -1))
+        return float(btyd.answer(self.btyd or PRIOR, histories, horizon_days=self.horizon_days).value_minor[0])

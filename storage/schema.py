@@ -1,0 +1,119 @@
+"""Bringing a database to the tables of this build, and refusing one that is ahead of it."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from clv.errors import StoreError, StoreUnavailable
+from storage.engine import BUSY_SECONDS, Database
+from storage.failures import translate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+_LOCK = 0x434C565343484D  # any number that other programs in the same PostgreSQL database do not use
+
+
+def upgrade(url: str) -> None:
+    """Create the database's tables or bring them up to date; does nothing where they are.
+
+    Several processes may call it at once: one migrates, the others wait for it. For SQLite it makes the file and its
+    directory. PostgreSQL's database itself must exist.
+
+    Raises
+    ------
+    StoreUnavailable
+        When the database cannot be reached or is busy; a retry may help.
+    StoreError
+        When a newer build has migrated it already.
+    """
+    database = Database(url)
+    try:
+        if database.file:
+            _create_file(database.file, database.location)
+        with database.reading() as connection:
+            if _revision(connection) == _scripts().get_current_head():
+                return
+        _migrate(database, lambda configuration: command.upgrade(configuration, "head"))
+    finally:
+        database.close()
+
+
+def downgrade(url: str) -> None:
+    """Drop every table, with what is in it.
+
+    Raises
+    ------
+    StoreUnavailable
+        When the database cannot be reached or is busy; a retry may help.
+    """
+    database = Database(url)
+    try:
+        _migrate(database, lambda configuration: command.downgrade(configuration, "base"))
+    finally:
+        database.close()
+
+
+def _migrate(database: Database, run: Callable[[Config], None]) -> None:
+    with database.writing() as connection:
+        if not database.is_sqlite:
+            # SQLite's writing transaction is a lock already.
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        _revision(connection)
+        configuration = _configuration()
+        configuration.attributes["connection"] = connection
+        run(configuration)
+
+
+def _revision(connection: Connection) -> str | None:
+    found = MigrationContext.configure(connection).get_current_revision()
+    if found is not None and found not in {script.revision for script in _scripts().walk_revisions()}:
+        raise StoreError(
+            f"the database is at schema revision {found}, which this build does not know",
+            "a newer build has migrated it: run that one, or name another database",
+        )
+    return found
+
+
+def _configuration() -> Config:
+    configuration = Config()
+    configuration.set_main_option("script_location", "storage:migrations")
+    configuration.set_main_option("path_separator", "os")
+    return configuration
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_configuration())
+
+
+@retry(
+    retry=retry_if_exception_type(StoreUnavailable),
+    wait=wait_random_exponential(0.05, max=1),
+    stop=stop_after_delay(3 * BUSY_SECONDS),
+    reraise=True,
+)
+def _create_file(file: Path, location: str) -> None:
+    # The WAL mode stays with the file; changing to it fails at once, without waiting, while another process does so.
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(file, timeout=BUSY_SECONDS)
+        try:
+            if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+                connection.execute("PRAGMA journal_mode = WAL")
+        finally:
+            connection.close()
+    except sqlite3.Error as problem:
+        raise translate(problem, location) from problem
+    except OSError as problem:
+        raise StoreUnavailable(f"the directory of {location} cannot be made: {problem.strerror}") from problem

@@ -1,0 +1,239 @@
+"""The SQL tables, one declaration for SQLite and PostgreSQL.
+
+Money is BIGINT minor units of the reporting currency, moments are BIGINT epoch milliseconds in UTC (``_ms``; −1 where
+unknown): both sort and compare fast on either database. Lists and mappings are JSON text. The history tables have the
+event's id as primary key, so that a repeated delivery adds nothing. How they come to exist is in ``migrations``.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
+
+from storage.dialect import ORDERED_TEXT
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _key(name: str, kind: Text | type[BigInteger | Integer | LargeBinary] = ORDERED_TEXT) -> Column[object]:
+    # Keys come from outside: no database may invent one by counting up.
+    return Column(name, kind, primary_key=True, autoincrement=False)
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, Text, nullable=False)
+
+
+def _whole(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False)
+
+
+def _real(name: str) -> Column[float]:
+    return Column(name, Float(53), nullable=False)
+
+
+def _bytes(name: str, *, is_optional: bool = False) -> Column[bytes]:
+    return Column(name, LargeBinary, nullable=is_optional)
+
+
+def _scored() -> tuple[Column[str] | Column[int] | Column[float], ...]:
+    """Return the columns that a customer's row and a row of the history share."""
+    return (
+        Column("partition", Integer, nullable=False),
+        Column("segment", Text, nullable=True),
+        _whole("clv_minor"),
+        _whole("clv_lower_minor"),
+        _whole("clv_upper_minor"),
+        _whole("clv_year_minor"),
+        Column("horizon_days", Integer, nullable=False),
+        _text("currency"),
+        _text("confidence"),
+        _real("churn_probability"),
+        _whole("expected_next_order_ms"),
+        _whole("as_of_ms"),
+        _text("cause"),
+        _text("reason"),
+        _real("btyd_minor"),
+        _real("online_minor"),
+        _real("ensemble_minor"),
+        _text("model_versions"),
+        _whole("order_count"),
+        _whole("revenue_minor"),
+        _whole("refunded_minor"),
+    )
+
+
+customers = Table(
+    "customers",
+    metadata,
+    _key("customer_id"),
+    *_scored(),
+    _whole("first_order_ms"),
+    _whole("last_order_ms"),
+    _text("acquisition_source"),
+    _text("campaign_type"),
+    _text("score_event_id"),
+)
+"""The latest score of each customer."""
+
+scores = Table(
+    "scores",
+    metadata,
+    _key("event_id"),
+    _text("customer_id"),
+    *_scored(),
+    Index(None, "customer_id", "as_of_ms"),
+)
+"""Every score that was given out."""
+
+segment_changes = Table(
+    "segment_changes",
+    metadata,
+    _key("event_id"),
+    _text("customer_id"),
+    _whole("as_of_ms"),
+    _text("cause"),
+    _text("reason"),
+    Column("from_segment", Text, nullable=True),
+    _text("to_segment"),
+    _whole("clv_before_minor"),
+    _whole("clv_after_minor"),
+    _text("currency"),
+    _text("model_versions"),
+    Index(None, "customer_id"),
+    Index(None, "as_of_ms"),
+)
+
+budget_signals = Table(
+    "budget_signals",
+    metadata,
+    _key("event_id"),
+    _text("proposal_id"),
+    _whole("as_of_ms"),
+    _text("method"),
+    _text("currency"),
+    _whole("total_budget_minor"),
+    _text("segment"),
+    _whole("customers"),
+    _whole("total_clv_minor"),
+    _whole("mean_clv_minor"),
+    _real("share"),
+    _whole("amount_minor"),
+    _whole("baseline_amount_minor"),
+    _whole("cac_target_minor"),
+    _text("strategy"),
+    _text("binding_constraint"),
+    _text("warnings"),
+    Index(None, "as_of_ms"),
+)
+
+training_examples = Table(
+    "training_examples",
+    metadata,
+    _key("event_id"),
+    _text("customer_id"),
+    _whole("as_of_ms"),
+    _whole("matured_ms"),
+    _text("moment"),
+    Column("horizon_days", Integer, nullable=False),
+    _text("feature_digest"),
+    _bytes("features"),  # float64, little-endian, in the order of clv.features.FEATURE_NAMES
+    _text("acquisition_source"),
+    _text("campaign_type"),
+    _real("clv_minor"),
+    _real("btyd_minor"),
+    _real("online_minor"),
+    _real("ensemble_minor"),
+    _real("naive_minor"),
+    _text("scorer_version"),
+    _whole("value_minor"),
+    _text("currency"),
+    Index(None, "matured_ms", "event_id"),
+    Index(None, "customer_id"),
+)
+
+models = Table(
+    "models",
+    metadata,
+    _key("name"),
+    _key("version"),
+    _text("event_id"),
+    _text("digest"),
+    _whole("learned_through_ms"),
+    _text("feature_digest"),
+    _text("metrics"),
+)
+"""Announcements of models and policies; their bytes are in ``artifacts``."""
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    _key("digest"),  # SHA-256 of the payload, hexadecimal
+    _key("name"),
+    _key("version"),
+    _bytes("payload"),
+    _whole("learned_through_ms"),
+    Index(None, "name", "version"),
+)
+"""Bytes of published versions; two versions may have the same."""
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    _key("topic"),
+    _key("incarnation"),
+    _key("partition", Integer),
+    _key("offset", BigInteger),
+    _bytes("key", is_optional=True),
+    _bytes("value", is_optional=True),
+    _text("reason"),
+    _text("detail"),
+    Index(None, "reason"),
+)
+"""Records that could not be applied, by the place where they lay first."""
+
+customer_states = Table(
+    "customer_states",
+    metadata,
+    _key("partition", Integer),
+    _key("key", LargeBinary),
+    _bytes("row"),
+)
+"""The worker's table as its changelog has it: a row a customer, and those whose key begins with a zero byte."""
+
+partitions = Table(
+    "partitions",
+    metadata,
+    _key("partition", Integer),
+    _whole("watermark_ms"),
+    _text("incarnation"),
+    _whole("applied_offset"),
+    _text("counts"),
+)
+
+sink_offsets = Table(
+    "sink_offsets",
+    metadata,
+    _key("topic"),
+    _key("partition", Integer),
+    _text("incarnation"),
+    _whole("next_offset"),
+)
+
+learner = Table(
+    "learner",
+    metadata,
+    _key("name"),
+    _whole("revision"),
+    _text("incarnation"),
+    _text("offsets"),
+    _bytes("state"),
+)
+
+replay_positions = Table("replay_positions", metadata, _key("key"), _text("position"))
+
+metrics = Table("metrics", metadata, _key("name"), _whole("as_of_ms"), _text("figures"))

@@ -1,0 +1,143 @@
+"""The orders agent: a thin loop that takes partition batches, runs the pipeline, delivers, and acknowledges."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from clv.pipeline import Record
+from streams.delivery import PartitionDelivery, Write
+from streams.partitions import PartitionProcessor, Results
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from aiokafka import AIOKafkaProducer
+
+    from clv.rules import Rules
+    from streams.partitions import Models
+    from streams.store import MemoryStore
+
+log = structlog.get_logger(__name__)
+
+
+class OrdersRunner:
+    """Everything between a batch's arrival and its acknowledgement, for all partitions of this worker.
+
+    Parameters
+    ----------
+    store
+        The customers table's store, recovered by Faust before any batch arrives.
+    producer
+        A started producer.
+    models
+        Published models.
+    rules
+        The deployment's rules.
+    changelog, topic_id
+        Name of the table's changelog and identity of the orders topic.
+    batch_records
+        Most records handled as one batch.
+    on_failure
+        Ends the process.
+    """
+
+    def __init__(  # noqa: PLR0913 - the composition root names each part
+        self,
+        *,
+        store: MemoryStore,
+        producer: AIOKafkaProducer,
+        models: Models,
+        rules: Rules,
+        changelog: str,
+        topic_id: str,
+        batch_records: int,
+        on_failure: Callable[[BaseException], None],
+    ) -> None:
+        self._store = store
+        self._producer = producer
+        self._models = models
+        self._rules = rules
+        self._changelog = changelog
+        self._topic_id = topic_id
+        self._batch_records = batch_records
+        self._on_failure = on_failure
+        self._processors: dict[int, PartitionProcessor] = {}
+        self._deliveries: dict[int, PartitionDelivery] = {}
+
+    @property
+    def processors(self) -> dict[int, PartitionProcessor]:
+        """Partitions that have been processed since the last rebalance."""
+        return self._processors
+
+    async def run(self, events: AsyncIterator[Any]) -> None:
+        """Take batch events (``streams.transport``) until the stream ends."""
+        async for event in events:
+            try:
+                await self.take(event.message.partition, event.message.value, event.ack)
+            except Exception as problem:
+                # An exception that leaves the loop would make Faust acknowledge the batch: the process must end.
+                self._on_failure(problem)
+                raise
+
+    async def take(self, number: int, raw_records: list[Any], ack: Callable[[], Any]) -> None:
+        """Process one partition batch and submit it for delivery; ``ack`` is called when all of it is durable."""
+        processor = self._processor(number)
+        delivery = self._delivery(number)
+        records = [Record(r.offset, r.key, r.value) for r in raw_records]
+        fresh = [r for r in records if r.offset > processor.state.applied_offset]
+        if fresh and processor.adopts(fresh[0].offset, self._models.latest_sequence()):
+            await self._adopt(processor, delivery, fresh[0].offset)
+        slices = processor.slices(fresh, self._batch_records)
+        for place, part in enumerate(slices):
+            judgement = await self._models.judgement(processor.in_force(part[0].offset))
+            results = processor.process(part, judgement)
+            is_last = place == len(slices) - 1
+            await delivery.submit(self._write(processor, results, ack if is_last else None))
+        if not slices:
+            await delivery.submit(Write([], {}, lambda _: ack()))
+
+    async def _adopt(self, processor: PartitionProcessor, delivery: PartitionDelivery, first_offset: int) -> None:
+        """Make durable which models are in force from a record on, before any output uses them."""
+        sequence = self._models.latest_sequence()
+        await delivery.drain()
+        rows = processor.adopt(first_offset, sequence)
+        number = processor.batch_number
+        await delivery.submit(Write([], rows, lambda at: processor.settle(Results([], rows), number, at)))
+        await delivery.drain()
+
+    def _write(self, processor: PartitionProcessor, results: Results, ack: Callable[[], Any] | None) -> Write:
+        number = processor.batch_number
+
+        def on_durable(changelog_offset: int) -> None:
+            processor.settle(results, number, changelog_offset)
+            if ack:
+                ack()
+
+        return Write(results.outputs, results.rows, on_durable)
+
+    def _processor(self, number: int) -> PartitionProcessor:
+        processor = self._processors.get(number)
+        if processor is None:
+            rows = self._store.rows(number)
+            processor = PartitionProcessor(number, rows, topic_id=self._topic_id, rules=self._rules)
+            if processor.was_recreated:
+                log.warning("orders topic was recreated", partition=number, topic_id=self._topic_id)
+            self._processors[number] = processor
+        return processor
+
+    def _delivery(self, number: int) -> PartitionDelivery:
+        delivery = self._deliveries.get(number)
+        if delivery is None:
+            delivery = PartitionDelivery(self._producer, self._changelog, number, self._on_failure)
+            self._deliveries[number] = delivery
+        return delivery
+
+    async def forget(self) -> None:
+        """Drop partitions' processors after a rebalance; rows and timers are read again from the recovered store."""
+        deliveries = list(self._deliveries.values())
+        self._processors.clear()
+        self._deliveries.clear()
+        for delivery in deliveries:
+            await delivery.stop()

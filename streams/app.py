@@ -1,0 +1,179 @@
+"""The Faust application of the worker, made from the settings."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from typing import TYPE_CHECKING, Any
+
+import faust
+import structlog
+from aiokafka import AIOKafkaProducer
+
+from clv.rules import Rules
+from clv.topics import ORDERS, changelog_topic
+from storage.engine import Database
+from streams.agents import OrdersRunner
+from streams.broker import capabilities
+from streams.clients import aiokafka_settings, bootstrap
+from streams.published import PublishedModels
+from streams.topics import ensure_topics
+from streams.watch import watch
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from clv.settings import Settings
+
+log = structlog.get_logger(__name__)
+SESSION_TIMEOUT_SECONDS = 6.0
+EXIT_FAILED = 70
+_MAX_BATCH_BYTES = 900_000
+_MAX_REQUEST_BYTES = 4_194_304
+
+
+class RawBytes(faust.Codec):
+    """Hands values through as they are: we decode them ourselves, so that a bad one is a dead letter, not a crash."""
+
+    def _loads(self, s: Any) -> Any:
+        return s
+
+    def _dumps(self, obj: Any) -> Any:
+        return obj
+
+
+class ScorerApp(faust.App):
+    """Faust's application, with our settings and what the orders agent needs."""
+
+    settings: Settings
+    topic_ids: dict[str, str]
+    runner: OrdersRunner | None = None
+    _producer_of_batches: AIOKafkaProducer | None = None
+    _followers: tuple[asyncio.Task[None], ...] = ()
+
+    async def on_first_start(self) -> None:
+        """Make sure of the topics before anything subscribes to them."""
+        self.topic_ids = await ensure_topics(self.settings)
+        await super().on_first_start()
+
+    async def run_orders(self, events: AsyncIterator[Any], store: Any) -> None:
+        """Run the orders agent: open producer and models, then take batches until the stream ends."""
+        settings = self.settings
+        producer = AIOKafkaProducer(
+            acks="all",
+            max_batch_size=_MAX_BATCH_BYTES,
+            max_request_size=_MAX_REQUEST_BYTES,
+            enable_idempotence=capabilities(settings).has_idempotence,
+            **aiokafka_settings(settings),
+        )
+        await producer.start()
+        self._producer_of_batches = producer
+        models = PublishedModels(settings, Database(settings.sql_url))
+        self.runner = OrdersRunner(
+            store=store,
+            producer=producer,
+            models=models,
+            rules=Rules.from_settings(settings),
+            changelog=changelog_topic(settings.group),
+            topic_id=self.topic_ids[ORDERS],
+            batch_records=settings.batch_records,
+            on_failure=end_process,
+        )
+        self._followers = (
+            asyncio.create_task(_or_end(models.follow()), name="models"),
+            asyncio.create_task(_or_end(watch(self, producer)), name="watch"),
+        )
+        await self.runner.run(events)
+
+    async def on_stop(self) -> None:
+        """Stop after in-flight batches have been acknowledged, then let go of producer and followers."""
+        await super().on_stop()
+        for task in self._followers:
+            task.cancel()
+        await asyncio.gather(*self._followers, return_exceptions=True)
+        if self.runner:
+            await self.runner.forget()
+        if self._producer_of_batches:
+            await self._producer_of_batches.stop()
+
+
+async def _or_end(task: Any) -> None:
+    """Run a background task; the process ends with it, since without it results would go wrong silently."""
+    try:
+        await task
+    except asyncio.CancelledError:
+        raise
+    except Exception as problem:  # noqa: BLE001 - whatever it is, the worker must not go on without it
+        end_process(problem)
+
+
+def end_process(problem: BaseException) -> None:
+    """End the worker at once, with nothing further acknowledged; a supervisor starts it again where it was."""
+    log.critical("worker stops", problem=repr(problem), exc_info=problem)
+    with contextlib.suppress(Exception):
+        structlog.get_logger().info("nothing further is acknowledged")
+    os._exit(EXIT_FAILED)
+
+
+def create_app(settings: Settings) -> ScorerApp:
+    """Return the worker's Faust application; nothing is connected yet.
+
+    Raises
+    ------
+    ConfigError, BrokerError
+        When the settings cannot work or no embedded broker runs for the data directory.
+    """
+    app = ScorerApp(
+        settings.group,
+        broker=[f"clv://{server.strip()}" for server in bootstrap(settings).split(",")],
+        store=f"clv-{settings.store}://",
+        datadir=str(settings.data_dir.absolute() / settings.worker_id),
+        autodiscover=False,
+        topic_partitions=settings.partitions,
+        topic_replication_factor=settings.replication,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        web_enabled=False,
+        broker_session_timeout=SESSION_TIMEOUT_SECONDS,
+        broker_heartbeat_interval=SESSION_TIMEOUT_SECONDS / 3,
+        broker_max_poll_records=settings.batch_records,
+        broker_commit_interval=1.0,
+        stream_buffer_maxsize=16,
+        stream_wait_empty=True,
+        key_serializer="raw",
+        value_serializer="raw",
+    )
+    app.settings = settings
+    orders = app.topic(ORDERS, key_type=bytes, value_type=None, key_serializer="raw", value_serializer=RawBytes())
+    changelog = app.topic(
+        changelog_topic(settings.group),
+        key_type=bytes,
+        value_type=None,
+        key_serializer="raw",
+        value_serializer=RawBytes(),
+        partitions=settings.partitions,
+        compacting=True,
+    )
+    customers = app.Table(
+        "customers",
+        default=None,
+        partitions=settings.partitions,
+        key_type=bytes,
+        value_type=bytes,
+        changelog_topic=changelog,
+        recovery_buffer_size=2,
+    )
+
+    async def take_orders(stream: Any) -> None:
+        await app.run_orders(stream.noack().events(), customers.data)
+
+    app.agent(orders, name="orders")(take_orders)
+
+    async def on_revoked(sender: Any, revoked: Any, **kwargs: Any) -> None:
+        del sender, revoked, kwargs
+        if app.runner:
+            await app.runner.forget()
+
+    app.on_partitions_revoked.connect(on_revoked, weak=False)
+    return app

@@ -1,0 +1,150 @@
+"""Delivery of a partition's batches: outputs durable, then changelog durable, then acknowledged, in order.
+
+Batches are pipelined: outputs of the next one are sent while earlier ones are in flight. A failed send ends the
+process before anything later is acknowledged. What became durable is never taken back, so a crash may repeat an
+output under the same event id, and never loses one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from aiokafka import AIOKafkaProducer
+
+    from streams.codecs import Headers, Produced
+
+MAX_IN_FLIGHT = 8
+"""Batches of a partition that may be under way; with the batch size it bounds what a crash can repeat."""
+
+
+class Write(NamedTuple):
+    """One batch's results: records to the output topics, rows to the changelog, and what to do once all is durable."""
+
+    outputs: list[Produced]
+    rows: Mapping[bytes, bytes | None]
+    on_durable: Callable[[int], None]
+
+
+class _Submitted(NamedTuple):
+    sent: list[asyncio.Future[Any]]
+    write: Write
+
+
+class PartitionDelivery:
+    """Delivers the batches of one partition in order.
+
+    Parameters
+    ----------
+    producer
+        A started producer with ``acks="all"``.
+    changelog
+        Name of the changelog topic.
+    partition
+        Partition of the source, and so of the changelog and of every keyed output.
+    on_failure
+        Called once with the exception when a send fails for good; must end the process.
+    """
+
+    def __init__(
+        self,
+        producer: AIOKafkaProducer,
+        changelog: str,
+        partition: int,
+        on_failure: Callable[[BaseException], None],
+    ) -> None:
+        self._producer = producer
+        self._changelog = changelog
+        self._partition = partition
+        self._on_failure = on_failure
+        self._queue: asyncio.Queue[_Submitted] = asyncio.Queue(MAX_IN_FLIGHT)
+        self._unfinished = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._has_failed = False
+        self._task = asyncio.create_task(self._run(), name=f"delivery-{partition}")
+
+    async def submit(self, write: Write) -> None:
+        """Send a batch's outputs and queue the rest; waits while too many batches are under way."""
+        self._unfinished += 1
+        self._idle.clear()
+        sent = await self._send_outputs(write.outputs)
+        await self._queue.put(_Submitted(sent, write))
+
+    async def drain(self) -> None:
+        """Wait until all that was submitted is durable."""
+        await self._idle.wait()
+
+    async def stop(self) -> None:
+        """Stop; what is not durable yet stays unacknowledged."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                await self._deliver(await self._take())
+        except asyncio.CancelledError:
+            raise
+        except BaseException as problem:  # noqa: BLE001 - whatever it is, nothing later may be acknowledged
+            self._has_failed = True
+            self._on_failure(problem)
+
+    async def _take(self) -> list[_Submitted]:
+        """Wait for the next batch and take all that are there: their rows can share one write."""
+        taken = [await self._queue.get()]
+        while not self._queue.empty():
+            taken.append(self._queue.get_nowait())
+        return taken
+
+    async def _deliver(self, batches: list[_Submitted]) -> None:
+        for batch in batches:
+            await asyncio.gather(*batch.sent)
+        rows: dict[bytes, bytes | None] = {}
+        for batch in batches:
+            rows.update(batch.write.rows)
+        offset = await self._write_changelog(rows)
+        for batch in batches:
+            batch.write.on_durable(offset)
+        self._unfinished -= len(batches)
+        if not self._unfinished:
+            self._idle.set()
+
+    async def _write_changelog(self, rows: Mapping[bytes, bytes | None]) -> int:
+        """Write rows; return the offset of the last, or -1 where there were none."""
+        if not rows:
+            return -1
+        records: list[tuple[bytes | None, bytes | None, Headers]] = [(key, value, []) for key, value in rows.items()]
+        futures = await self._send(self._changelog, self._partition, records)
+        places = await asyncio.gather(*(future for future, _ in futures))
+        return max(int(place.offset) + count - 1 for place, (_, count) in zip(places, futures, strict=True))
+
+    async def _send_outputs(self, outputs: list[Produced]) -> list[asyncio.Future[Any]]:
+        by_topic: dict[str, list[tuple[bytes | None, bytes | None, Headers]]] = defaultdict(list)
+        for record in outputs:
+            by_topic[record.topic].append((record.key, record.value, record.headers))
+        sent = []
+        for topic, records in by_topic.items():
+            sent += [future for future, _ in await self._send(topic, self._partition, records)]
+        return sent
+
+    async def _send(
+        self, topic: str, partition: int, records: Iterable[tuple[bytes | None, bytes | None, Headers]]
+    ) -> list[tuple[asyncio.Future[Any], int]]:
+        """Send records in as few batches as they fit; return each batch's future and number of records."""
+        futures = []
+        builder, count = self._producer.create_batch(), 0
+        for key, value, headers in records:
+            if builder.append(key=key, value=value, timestamp=None, headers=headers) is None:
+                futures.append((await self._producer.send_batch(builder, topic, partition=partition), count))
+                builder, count = self._producer.create_batch(), 0
+                if builder.append(key=key, value=value, timestamp=None, headers=headers) is None:
+                    raise ValueError(f"a record of {len(value or b'')} bytes does not fit into a batch for {topic}")
+            count += 1
+        if count:
+            futures.append((await self._producer.send_batch(builder, topic, partition=partition), count))
+        return futures

@@ -1,0 +1,243 @@
+"""What the trainer does at a moment of event time: learn, refit, set cut-offs, share the budget; and what it keeps.
+
+Reads customers' states and stored examples from SQL, never anything later than the moment it trains for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+import numpy as np
+import structlog
+
+from clv.budget import BASELINE, baseline_signals, has_moved
+from clv.events import parse_time_ms
+from clv.features import FEATURE_DIGEST
+from clv.money import minor_digits, to_minor
+from clv.outcomes import SEGMENTS, BudgetSignal, ModelAnnounced, SegmentSignal, event_id, rfc3339
+from clv.rfm import totals_at
+from clv.rules import DAY_MS
+from clv.segments import SegmentPolicy
+from clv.state import decode_row
+from models.batch import MAX_EXAMPLES, MIN_EXAMPLES, ExampleArrays
+from models.btyd import Histories, histories_from_days
+from models.training import Learner
+from storage.artifacts import Artifact
+from storage.examples import sample_examples
+from storage.overview import clv_quantiles, newest_score_ms, segment_totals
+from storage.states import iter_states
+from streams.policies import POLICY_NAME, SCORER_NAME, fixed_policy, version_of
+from streams.store import PARTITION_KEY
+
+if TYPE_CHECKING:
+    from clv.settings import Settings
+    from storage.engine import Database
+
+log = structlog.get_logger(__name__)
+POLICY_DAYS = 7
+MIN_CUSTOMERS = 20
+"""Fewer scored customers give no percentiles worth the name."""
+MAX_HISTORIES = 200_000
+NEVER_MS = -1
+
+
+class TrainerState(msgspec.Struct):
+    """All that a trainer keeps between runs; times are epoch milliseconds of event time, -1 for never.
+
+    ``outbox`` holds the announcements of the last publication: they are sent again at a start, in case the one before
+    ended between storing and sending.
+    """
+
+    learner: bytes = b""
+    watermarks: dict[int, int] = {}
+    through_ms: int = NEVER_MS
+    first_ms: int = NEVER_MS
+    snapshot_ms: int = NEVER_MS
+    refit_ms: int = NEVER_MS
+    policy_ms: int = NEVER_MS
+    learned_count: int = 0
+    signals: list[SegmentSignal] = []
+    announced: dict[str, str] = {}
+    outbox: list[ModelAnnounced | BudgetSignal] = []
+
+
+class Publication(NamedTuple):
+    """What one step gives out: bytes to store, events to send."""
+
+    artifacts: list[Artifact]
+    events: list[ModelAnnounced | BudgetSignal]
+
+
+class Training:
+    """The trainer's work on schedule, in event time.
+
+    Parameters
+    ----------
+    settings
+        Horizon, refit interval, budget, currency.
+    database
+        Where states and examples lie.
+    state
+        From where to go on.
+    """
+
+    def __init__(self, settings: Settings, database: Database, state: TrainerState) -> None:
+        self._settings = settings
+        self._database = database
+        self.state = state
+        days = settings.horizon_days
+        self.learner = Learner.from_state(state.learner, horizon_days=days) if state.learner else Learner(days)
+
+    def step(self, now_ms: int, *, is_forced: bool = False) -> Publication:
+        """Do what is due at a moment and return what to publish; may be nothing.
+
+        Parameters
+        ----------
+        now_ms
+            The slowest partition's watermark.
+        is_forced
+            Refit everything now, whatever the schedule says.
+        """
+        state = self.state
+        state.first_ms = now_ms if state.first_ms < 0 else state.first_ms
+        artifacts: list[Artifact] = []
+        interval_ms = self._settings.refit_days * DAY_MS
+        if is_forced or now_ms - max(state.refit_ms, state.first_ms) >= interval_ms:
+            artifacts += self._refit(now_ms)
+        policy = self._policy(now_ms)
+        has_learned = self.learner.learned_count > state.learned_count
+        is_due = artifacts or policy or (has_learned and now_ms - state.snapshot_ms >= DAY_MS)
+        events: list[ModelAnnounced | BudgetSignal] = []
+        if is_due or state.refit_ms == now_ms:
+            events += self._publish(now_ms, artifacts, policy)
+        events += self._budget(now_ms)
+        state.learner = self.learner.to_state()
+        if events:
+            state.outbox = events
+        return Publication(artifacts, events)
+
+    def _refit(self, now_ms: int) -> list[Artifact]:
+        histories = read_histories(self._database, now_ms)
+        self.state.refit_ms = now_ms
+        if histories is None:
+            return []
+        self.learner.refit_btyd(histories)
+        examples = sample_examples(self._database, matured_from_ms=0, matured_to_ms=now_ms, limit=MAX_EXAMPLES, seed=0)
+        if len(examples) < MIN_EXAMPLES:
+            return []
+        blob = self.learner.refit_ensemble(
+            ExampleArrays(
+                np.array([e.features for e in examples], dtype=np.float64),
+                np.array([e.value_minor for e in examples], dtype=np.float64),
+                np.array([parse_time_ms(e.as_of) for e in examples], dtype=np.int64),
+            )
+        )
+        return [Artifact("ensemble", self.learner.ensemble_digest[:12], blob, now_ms)]
+
+    def _policy(self, now_ms: int) -> SegmentPolicy | None:
+        state = self.state
+        if fixed_policy(self._settings) or (state.policy_ms >= 0 and now_ms - state.policy_ms < POLICY_DAYS * DAY_MS):
+            return None
+        totals = segment_totals(self._database)
+        if sum(total.customers for total in totals) < MIN_CUSTOMERS:
+            return None
+        high, growth = clv_quantiles(self._database, [80, 50])
+        state.policy_ms = now_ms
+        effective_ms = max(now_ms, newest_score_ms(self._database))
+        return SegmentPolicy("", effective_ms, max(high, 1), max(growth, 1))
+
+    def _publish(self, now_ms: int, artifacts: list[Artifact], policy: SegmentPolicy | None) -> list[ModelAnnounced]:
+        """Add scorer and policy to the artifacts and announce whatever has a new version."""
+        snapshot = self.learner.snapshot(now_ms)
+        self.state.snapshot_ms = now_ms
+        self.state.learned_count = self.learner.learned_count
+        payload = snapshot.to_bytes()
+        artifacts.append(Artifact(SCORER_NAME, snapshot.version, payload, now_ms))
+        versions = snapshot.model_versions
+        digest = artifacts[-1].digest
+        found = [
+            (SCORER_NAME, snapshot.version, digest),
+            ("btyd", versions.btyd, digest),
+            ("online", versions.online, digest),
+        ]
+        found.append(("ensemble", versions.ensemble, snapshot.ensemble_digest))
+        if policy:
+            content = msgspec.json.encode(policy)
+            version = version_of(snapshot.sequence, hashlib.sha256(content).hexdigest())
+            payload = msgspec.json.encode(msgspec.structs.replace(policy, version=version))
+            artifacts.append(Artifact(POLICY_NAME, version, payload, policy.effective_ms))
+            found.append((POLICY_NAME, version, artifacts[-1].digest))
+        # The scorer goes last: when it is announced, what it stands on has been.
+        return [
+            self._announcement(name, version, digest, now_ms)
+            for name, version, digest in reversed(found)
+            if version and self.state.announced.get(name) != version
+        ]
+
+    def _announcement(self, name: str, version: str, digest: str, now_ms: int) -> ModelAnnounced:
+        self.state.announced[name] = version
+        metrics = self.learner.metrics().get({SCORER_NAME: "clv"}.get(name, name))
+        return ModelAnnounced(
+            event_id("model", name, version),
+            name,
+            version,
+            digest,
+            rfc3339(now_ms),
+            FEATURE_DIGEST,
+            msgspec.structs.asdict(metrics) if metrics else {},
+        )
+
+    def _budget(self, now_ms: int) -> list[BudgetSignal]:
+        """Propose the budget again when the segments' mix or worth has moved."""
+        totals = {t.segment: (t.customers, t.clv_minor) for t in segment_totals(self._database)}
+        customers = {segment: totals[segment] for segment in SEGMENTS if segment in totals}
+        if not customers:
+            return []
+        settings = self._settings
+        total_minor = to_minor(settings.budget_total, minor_digits(settings.currency))
+        signals = baseline_signals(total_minor, customers, margin=settings.margin)
+        if self.state.signals and not has_moved(self.state.signals, signals):
+            return []
+        self.state.signals = signals
+        proposal = event_id("proposal", now_ms, *(str(s.cac_target_minor) for s in signals))
+        return [
+            BudgetSignal(
+                event_id("budget", proposal, signal.segment),
+                proposal,
+                rfc3339(now_ms),
+                BASELINE,
+                settings.currency,
+                total_minor,
+                signal,
+                [],
+            )
+            for signal in signals
+        ]
+
+
+def read_histories(database: Database, as_of_ms: int) -> Histories | None:
+    """Return BTYD histories of the stored customers as they were at a moment; None where nobody had bought.
+
+    Memory grows with the number of customers up to ``MAX_HISTORIES``, of which the first by partition and id are taken.
+    """
+    rows = []
+    today = as_of_ms // DAY_MS
+    for chunk in iter_states(database):
+        for _, key, row in chunk:
+            if key == PARTITION_KEY:
+                continue
+            totals = totals_at(decode_row(row, 0).state, as_of_ms)
+            days = totals.purchase_day_count
+            if days:
+                repeat_minor = (totals.revenue_minor - totals.first_day_minor) / (days - 1) if days > 1 else 0.0
+                span = totals.last_purchase_day - totals.first_purchase_day
+                age = max(today - totals.first_purchase_day, 0)
+                rows.append((days - 1, span, age, totals.revenue_minor / days, repeat_minor))
+        if len(rows) >= MAX_HISTORIES:
+            break
+    if not rows:
+        return None
+    x, span, age, mean, repeat = np.array(rows, dtype=np.float64).T
+    return histories_from_days(x, span, age, mean_minor=mean, mean_repeat_minor=repeat)

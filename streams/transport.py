@@ -1,0 +1,132 @@
+"""A Faust transport that hands a partition's fetched records over whole, and commits what has been acknowledged.
+
+Faust finds it by the URL scheme ``clv://``. Faust keeps membership, assignment, recovery and the CLI; this driver
+replaces how records reach a stream (one message a partition batch instead of one a record) and how acknowledgements
+become offsets (acks come strictly in order a partition, so the last one says it all; offsets may have holes).
+Private names of Faust that it leans on are pinned by ``tests/contract/test_faust.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import aiokafka
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+from mode.utils.futures import notify
+
+from clv.topics import ORDERS
+from streams.clients import aiokafka_settings
+from streams.topics import orders_group
+
+FETCH_MAX_WAIT_MS = 100
+"""How long a fetch may wait for records: bounds what an idle partition costs the busy ones on the same broker."""
+POLL_SECONDS = 0.5
+
+
+class PartitionBatchThread(driver.AIOKafkaConsumerThread):
+    """Faust's consumer thread with our client's settings."""
+
+    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
+        del transport  # the address comes from the settings, as for every client
+        conf = self.app.conf
+        self._assignor = self.app.assignor
+        return aiokafka.AIOKafkaConsumer(
+            client_id=conf.broker_client_id,
+            group_id=orders_group(self.app.settings, self.app.topic_ids[ORDERS]),
+            partition_assignment_strategy=[self._assignor],
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_poll_records=conf.broker_max_poll_records,
+            max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
+            max_partition_fetch_bytes=conf.consumer_max_fetch_size,
+            fetch_max_wait_ms=FETCH_MAX_WAIT_MS,
+            request_timeout_ms=int(conf.broker_request_timeout * 1000),
+            session_timeout_ms=int(conf.broker_session_timeout * 1000),
+            rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
+            heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
+            isolation_level="read_committed",
+            **aiokafka_settings(self.app.settings),
+        )
+
+
+class Consumer(driver.Consumer):
+    """Delivers partition batches: one message a batch, its value the list of records, its offset the last one's."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._acked_to: dict[TP, int] = {}
+
+    def _new_consumer_thread(self) -> PartitionBatchThread:
+        return PartitionBatchThread(self, loop=self.loop, beacon=self.beacon)
+
+    def ack(self, message: Any) -> bool:
+        """Note that everything up to this message is durable; called in order for each partition."""
+        if message.acked:
+            return False
+        message.acked = True
+        self._unacked_messages.discard(message)
+        if self.app.topics.acks_enabled_for(message.topic):
+            tp = message.tp
+            self._acked_to[tp] = max(self._acked_to.get(tp, 0), message.offset + 1)
+            self._acked.setdefault(tp, [])
+            self._n_acked += 1
+        notify(self._waiting_for_ack)
+        return True
+
+    def _new_offset(self, tp: TP) -> int | None:
+        return self._acked_to.get(tp)
+
+    def acked_to(self, tp: TP) -> int:
+        """Return up to where a partition's records are durable: the next offset to come."""
+        return self._acked_to.get(tp) or self._committed_offset[tp] or 0
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Wait, by way of Faust, until in-flight batches are acknowledged and committed; then forget the partitions."""
+        await self.commit()
+        await super().on_partitions_revoked(revoked)
+        for tp in revoked:
+            self._acked_to.pop(tp, None)
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        try:
+            while not (self._stopped.is_set() or fetcher._stopped.is_set()):  # noqa: SLF001 - Faust's own loop does
+                await self.sleep(0)
+                records, active = await self._wait_next_records(POLL_SECONDS)
+                if not self.flow_active:
+                    await self.perform_seek()
+                elif records:
+                    await self._hand_over(records, active)
+        except self.consumer_stopped_errors:
+            if not self.transport.app.should_stop:
+                raise
+        finally:
+            fetcher.set_shutdown()
+
+    async def _hand_over(self, records: dict[Any, list[Any]], active: set[TP] | None) -> None:
+        generation = self.app.consumer_generation_id
+        for raw_tp, batch in records.items():
+            if not self.flow_active or generation != self.app.consumer_generation_id:
+                return
+            tp = TP(raw_tp.topic, raw_tp.partition)
+            if active is not None and tp not in active and tp not in self._buffered_partitions:
+                continue
+            self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
+            due_offset = self._read_offset[tp] or 0
+            fresh = [record for record in batch if record.offset >= due_offset]
+            if tp.topic == ORDERS or self._is_changelog_tp(tp):
+                groups = [fresh] if fresh else []
+            else:
+                groups = [[record] for record in fresh]
+            for group in groups:
+                message = self._to_message(tp, group[-1])
+                if len(group) > 1 or tp.topic == ORDERS or self._is_changelog_tp(tp):
+                    message.value = group
+                await self.wait_first(self.callback(message), self.suspend_flow.wait())
+                self._read_offset[tp] = group[-1].offset + 1
+
+
+class Transport(driver.Transport):
+    """Faust's aiokafka transport with the consumer above."""
+
+    Consumer: ClassVar[type[Consumer]] = Consumer

@@ -1,0 +1,1 @@
+"""The shape of the program: imports, names, and what importing does."""

@@ -1,0 +1,1 @@
+"""Every broker that the scorer runs on does what it relies on."""

@@ -1,0 +1,1 @@
+"""The SQL store: one suite on SQLite and PostgreSQL."""

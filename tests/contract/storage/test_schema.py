@@ -1,0 +1,57 @@
+"""Migrations bring any database to the declared tables, and back."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect, text
+
+from clv.errors import StoreError
+from storage.engine import Database
+from storage.schema import downgrade, upgrade
+from storage.tables import metadata
+
+
+def _table_names(url: str) -> set[str]:
+    database = Database(url)
+    with database.reading() as connection:
+        names = set(inspect(connection).get_table_names())
+    database.close()
+    return names
+
+
+def test_migrations_make_the_declared_tables(database: Database) -> None:
+    """A migrated database differs in nothing from the tables that the code declares."""
+    with database.reading() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_up_down_and_up_again(url: str) -> None:
+    """The migrations go both ways, and a second upgrade changes nothing."""
+    expected = set(metadata.tables) | {"alembic_version"}
+    upgrade(url)
+    upgrade(url)
+    assert expected == _table_names(url)
+    downgrade(url)
+    assert {"alembic_version"} == _table_names(url)
+    upgrade(url)
+    assert expected == _table_names(url)
+
+
+def test_several_start_at_once(url: str) -> None:
+    """Processes that all migrate an empty database at their start do not disturb each other."""
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(upgrade, [url] * 4))
+    assert results == [None] * 4
+    assert set(metadata.tables) < _table_names(url)
+
+
+def test_a_newer_database_is_refused(url: str, database: Database) -> None:
+    """A database that a newer build has migrated is left alone, with a message that says so."""
+    with database.writing() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StoreError, match="revision 9999, which this build does not know"):
+        upgrade(url)

@@ -1,0 +1,1 @@
+"""The container deployment, checked without a container engine."""

@@ -1,0 +1,96 @@
+"""A private PostgreSQL server for tests, from the binaries that the system has."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+import tenacity
+
+from streams.child_process import ChildProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_UNPRIVILEGED = "postgres"
+_START_TIMEOUT_SECONDS = 30.0
+
+
+def find_binaries() -> Path | None:
+    """Return the folder of the newest PostgreSQL server on this machine, if there is one."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    on_path = shutil.which("initdb")
+    return found[-1].parent if found else Path(on_path).parent if on_path else None
+
+
+def serve(binaries: Path, folder: Path) -> Iterator[str]:
+    """Run a server with its data in ``folder``; yield the URL of its ``postgres`` database, stop it afterwards.
+
+    It listens on loopback, trusts everyone, and does not wait for the disk. As root it runs as the user that the
+    system's package made, because PostgreSQL refuses to run as root.
+    """
+    user = _UNPRIVILEGED if os.geteuid() == 0 else None
+    data = folder / "data"
+    if user:
+        shutil.chown(folder, user)
+    subprocess.run(
+        [binaries / "initdb", "--pgdata", data, "--username=clv", "--auth=trust", "--encoding=UTF8", "--no-sync"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        cwd="/",
+        user=user,
+    )
+    port = _free_port()
+    options = [
+        *("-D", str(data), "-p", str(port), "-k", str(folder)),
+        *("-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=200"),
+    ]
+    server = ChildProcess([str(binaries / "postgres"), *options], folder / "postgres.log", user=user)
+    try:
+        url = f"postgresql+psycopg://clv@127.0.0.1:{port}/postgres"
+        _wait_until_it_answers(url)
+        yield url
+    finally:
+        server.stop(signal_number=signal.SIGINT)
+
+
+def create_database(url: str, name: str) -> str:
+    """Create a database on the server of ``url`` and return its own URL."""
+    _execute(url, f'CREATE DATABASE "{name}"')
+    return f"{url.rpartition('/')[0]}/{name}"
+
+
+def drop_database(url: str, name: str) -> None:
+    """Drop a database, whoever is still connected."""
+    _execute(url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+def _execute(url: str, statement: str) -> None:
+    with psycopg.connect(_plain(url), autocommit=True) as connection:
+        connection.execute(statement.encode())
+
+
+@tenacity.retry(
+    stop=tenacity.stop_after_delay(_START_TIMEOUT_SECONDS),
+    wait=tenacity.wait_fixed(0.05),
+    retry=tenacity.retry_if_exception_type(psycopg.OperationalError),
+    reraise=True,
+)
+def _wait_until_it_answers(url: str) -> None:
+    psycopg.connect(_plain(url)).close()
+
+
+def _plain(url: str) -> str:
+    return url.replace("postgresql+psycopg://", "postgresql://", 1)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,1 @@
+"""The command's modules, one file each."""

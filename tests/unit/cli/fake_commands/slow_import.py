@@ -1,0 +1,8 @@
+"""A command whose import is interrupted."""
+
+
+def command() -> None:
+    """Never run."""
+
+
+raise KeyboardInterrupt

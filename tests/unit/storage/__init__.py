@@ -1,0 +1,1 @@
+"""The SQL store and what feeds it, without a database."""

@@ -1,0 +1,1 @@
+"""The Kafka roles, without a broker."""
