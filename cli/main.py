@@ -121,3 +121,7 @@ def _keep_traceback() -> Path:
     except OSError:
         return Path(os.devnull)
     return path
+
+
+if __name__ == "__main__":
+    main()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import typer
 
 COMMANDS: dict[str, str] = {
+    "demo": "cli.demo",
     "worker": "cli.worker",
     "trainer": "cli.trainer",
     "sink": "cli.sink",

@@ -64,10 +64,11 @@ def with_broker(settings: Settings, broker: str) -> Settings:
     return replace(settings, broker=bootstrap(settings))
 
 
-def send(sending: Sending, settings: Settings) -> ReplayResult:
+def send(sending: Sending, settings: Settings, observe: Callable[[int, int], None] | None = None) -> ReplayResult:
     """Send a log to the orders topic of ``settings.broker``, making the topics if they are not there.
 
-    Progress goes to standard error, when that is a terminal.
+    Progress goes to ``observe`` (events sent, event time in milliseconds) if given, else to standard error when that
+    is a terminal.
 
     Raises
     ------
@@ -86,7 +87,7 @@ def send(sending: Sending, settings: Settings) -> ReplayResult:
     with (
         KafkaPublisher(settings, currency=sending.currency) as publisher,
         _pace(sending, settings, positions) as pace,
-        _progress(sending) as observe,
+        contextlib.nullcontext(observe) if observe else _progress(sending, Console(stderr=True)) as watched,
     ):
         return Replay(
             log=sending.log,
@@ -94,7 +95,7 @@ def send(sending: Sending, settings: Settings) -> ReplayResult:
             options=sending.options,
             pace=pace,
             positions=positions,
-            observe=observe,
+            observe=watched,
         ).run()
 
 
@@ -147,21 +148,21 @@ def _pace(sending: Sending, settings: Settings, positions: ReplayPositions | Non
 
 
 @contextlib.contextmanager
-def _progress(sending: Sending) -> Iterator[Callable[[int, int], None]]:
+def _progress(sending: Sending, console: Console) -> Iterator[Callable[[int, int], None]]:
     columns = (
         SpinnerColumn(),
         TextColumn(sending.title),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.speed:.0f}/s", justify="right"),
+        TextColumn("{task.fields[rate]}", justify="right"),
         TextColumn("{task.fields[event_date]}"),
         TimeElapsedColumn(),
     )
-    console = Console(stderr=True)
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task(sending.title, total=sending.total, event_date="")
+        task = progress.add_task(sending.title, total=sending.total, rate="", event_date="")
 
         def observe(events: int, at_ms: int) -> None:
-            progress.update(task, completed=events, event_date=rfc3339(at_ms)[:10])
+            rate = f"{progress.tasks[0].speed or 0:,.0f}/s"
+            progress.update(task, completed=events, rate=rate, event_date=rfc3339(at_ms)[:10])
 
         yield observe

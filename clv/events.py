@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import math
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -146,6 +146,10 @@ class Tick(msgspec.Struct, frozen=True, gc=False):
     occurred_ms: int
 
 
+class _Version(msgspec.Struct):
+    schema_version: int = SCHEMA_VERSION
+
+
 CustomerEvent = OrderPlaced | OrderRefunded | EmailEngaged | CustomerErased
 Event = CustomerEvent | Tick
 
@@ -153,7 +157,7 @@ _decoder = msgspec.json.Decoder(
     _OrderPlaced | _OrderRefunded | _EmailEngaged | _CustomerErased | _Tick,
     strict=True,
 )
-_probe = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_version_probe = msgspec.json.Decoder(_Version)
 
 
 def decode_event(value: bytes | None, key: bytes | None, *, currency: str, digits: int) -> Event:
@@ -196,9 +200,12 @@ def decode_event(value: bytes | None, key: bytes | None, *, currency: str, digit
         RecursionError,
         ArithmeticError,
     ) as problem:
-        raise _explain(problem) from None
+        raise _explain(problem, value) from None
     if wire.schema_version != SCHEMA_VERSION:
         raise UnknownSchemaVersion(f"schema_version is not {SCHEMA_VERSION}")
+    # PostgreSQL keeps no NUL in text, and row keys that begin with one are the store's own.
+    if b"\\u0000" in value and b"\\u0000" in msgspec.json.encode(wire).replace(rb"\\", b""):
+        raise InvalidEvent("a text contains NUL", "bad_id")
     if isinstance(wire, _Tick):
         return Tick(wire.event_id, parse_time_ms(wire.as_of))
     if key is None or key != wire.customer_id.encode():
@@ -247,22 +254,24 @@ def parse_time_ms(value: str | float) -> int:
     (86400000, 86400000)
     """
     if isinstance(value, str):
+        if not _RFC_3339.fullmatch(value):
+            raise InvalidEvent("a time is not RFC 3339 with an offset", "bad_time")
         try:
-            moment = datetime.fromisoformat(value)
+            moment = datetime.fromisoformat(value.upper())
         except ValueError:
-            raise InvalidEvent("a time is not RFC 3339", "bad_time") from None
-        if moment.tzinfo is None:
-            raise InvalidEvent("a time has no offset", "bad_time")
+            raise InvalidEvent("a time is not on the calendar", "bad_time") from None
         at = _epoch_ms(moment)
     else:
-        if not math.isfinite(value):
-            raise InvalidEvent("a time is not finite", "bad_time")
+        # Compared before any arithmetic: an integer of 400 digits has no float.
         at = round(value * 1000) if abs(value) < 1e11 else MAX_MS + 1
     if not MIN_MS <= at <= MAX_MS:
         raise InvalidEvent("a time is outside 1970 to 2200", "bad_time")
     return at
 
 
+_RFC_3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -282,10 +291,13 @@ def _not_negative(amount_minor: int) -> int:
     return amount_minor
 
 
-def _explain(problem: Exception) -> EventError:
+def _explain(problem: Exception, value: bytes) -> EventError:
     """Sort a decoder's complaint into a stable reason; the message keeps the path, never the value."""
     if isinstance(problem, msgspec.ValidationError):
-        text = str(problem)
+        if _version_of(value) != SCHEMA_VERSION:
+            return UnknownSchemaVersion(f"schema_version is not {SCHEMA_VERSION}")
+        # An enum's complaint quotes the value, which may be long or private.
+        text = re.sub(r"'.*'", "", str(problem), flags=re.DOTALL)
         if "Invalid value" in text and "$.type" in text:
             return InvalidEvent("type is not one of the contract's", "unknown_type")
         if "length" in text and "_id`" in text:
@@ -294,3 +306,11 @@ def _explain(problem: Exception) -> EventError:
     if isinstance(problem, ArithmeticError):
         return InvalidEvent("a number is not a number", "bad_amount")
     return DecodeError("the value is not JSON in UTF-8")
+
+
+def _version_of(value: bytes) -> int:
+    """Return the version that a malformed event names: events of another version may well have another shape."""
+    try:
+        return _version_probe.decode(value).schema_version
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return SCHEMA_VERSION

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import MAX_PREC, Context, Decimal
 
 from clv.errors import ConfigError, InvalidEvent
 
 MAX_AMOUNT_MINOR = 10**14
 """Absurdly large: amounts at or above it are rejected (a trillion of a two-digit currency)."""
 
+_TEXT = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_EXACT = Context(prec=MAX_PREC)
 # ISO 4217 minor units that differ from two.
 _DIGITS = {
     **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND"), 0),
@@ -38,7 +41,8 @@ def minor_digits(currency: str) -> int:
 def to_minor(amount: str | float | Decimal, digits: int) -> int:
     """Convert an amount in major units to integer minor units, exactly.
 
-    A float counts as its shortest decimal text, so that 0.1 means ten cents.
+    A float counts as its shortest decimal text, so that 0.1 means ten cents. Text is plain ASCII decimals: an optional
+    minus, digits, and a point with digits; nothing that locales or programming languages add to that.
 
     Raises
     ------
@@ -50,14 +54,14 @@ def to_minor(amount: str | float | Decimal, digits: int) -> int:
     >>> to_minor("19.90", 2), to_minor(0.1, 2), to_minor(5, 0)
     (1990, 10, 5)
     """
-    try:
-        value = amount if isinstance(amount, Decimal) else Decimal(str(amount) if isinstance(amount, float) else amount)
-    except (InvalidOperation, ValueError, TypeError):
-        raise InvalidEvent("an amount is not a number", "bad_amount") from None
+    if isinstance(amount, str) and not _TEXT.fullmatch(amount):
+        raise InvalidEvent("an amount is not a plain decimal number", "bad_amount")
+    value = Decimal(str(amount)) if isinstance(amount, float) else Decimal(amount)
     # adjusted() bounds the magnitude before any arithmetic: 1e999999999 must not build a billion digits.
     if not value.is_finite() or (value and value.adjusted() > 16):
         raise InvalidEvent("an amount is not finite or absurdly large", "bad_amount")
-    scaled = value.scaleb(digits)
+    # As many digits as the text may have: rounding to a context's precision would hide decimals too many.
+    scaled = value.scaleb(digits, _EXACT)
     minor = int(scaled)
     if scaled != minor:
         raise InvalidEvent(f"an amount has more than {digits} decimals", "bad_amount")

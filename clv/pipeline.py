@@ -150,6 +150,7 @@ class _Run:
             self._dead(waiting, "from_the_future", "a Tick says that its time has not come")
         for waiting in released:
             self._apply_released(waiting)
+        self.partition.front_ms = max(self.partition.front_ms, event.occurred_ms)
         self._fire_timers()
         self._report_progress()
 
@@ -159,8 +160,7 @@ class _Run:
         verdict = rfm.standing(row.state, event, now_ms, self.rules)
         counts = self.partition.counts
         if row.applied_offset >= record.offset:
-            counts.applied += 1
-            self._move_front(event.occurred_ms)
+            self._repeat(event, record)
         elif verdict == "duplicate":
             counts.duplicate += 1
         elif verdict == "erased":
@@ -174,6 +174,14 @@ class _Run:
             self._hold(event, record)
         else:
             self._apply(event, row)
+
+    def _repeat(self, event: CustomerEvent, record: Record) -> None:
+        """Take a record that its customer's row had seen before a crash: time moves by it as it did then."""
+        if watermark.is_far_ahead(self.partition, event.occurred_ms, self.rules):
+            self._hold(event, record)
+        else:
+            self.partition.counts.applied += 1
+            self._move_front(event.occurred_ms)
 
     def _hold(self, event: CustomerEvent, record: Record) -> None:
         held = Waiting(
@@ -196,8 +204,14 @@ class _Run:
         verdict = rfm.standing(row.state, event, self.partition.watermark_ms(self.rules), self.rules)
         if verdict == "new":
             self._apply(event, row)
+        elif row.applied_offset >= self.offset and event.customer_id not in self.changed:
+            # Applied before a crash, by the same release: time moves by it as it did then.
+            self.partition.counts.applied += 1
+            self._move_front(event.occurred_ms)
         elif verdict == "erased":
             self.partition.counts.erased += 1
+        elif verdict == "too_late":
+            self._dead(waiting, "too_late", "behind the duplicate window")
         else:
             self.partition.counts.duplicate += 1
 
@@ -267,7 +281,7 @@ class _Run:
         return self.rows.due_of(customer_id) if due_ms is None else due_ms
 
     def _keep(self, customer_id: str, row: Row) -> None:
-        row.applied_offset = self.offset
+        row.applied_offset = max(row.applied_offset, self.offset)
         self.changed[customer_id] = row
         due_ms = next_due_ms(row.state, self.rules)
         if due_ms != self._due_of(customer_id):

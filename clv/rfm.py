@@ -267,7 +267,20 @@ def _prune(state: CustomerState, forget_before_ms: int) -> None:
     for entry, effect in zip(unpacked[:count], effects[:count], strict=True):
         state.base.fold(entry, effect.refunded_minor)
     state.pruned_ms = unpacked[count - 1].at_ms
-    state.ledger = ledger.pack(_cut_loose(unpacked[:count], unpacked[count:], effects[count:]))
+    state.ledger = ledger.pack(
+        sorted(
+            [
+                *_waiting_refunds(unpacked[:count], unpacked[count:]),
+                *_cut_loose(unpacked[:count], unpacked[count:], effects[count:]),
+            ]
+        )
+    )
+
+
+def _waiting_refunds(gone: list[Entry], kept: list[Entry]) -> list[Entry]:
+    """Keep refunds dated before an order that stays: they count when the order does, so they are dated so."""
+    placed = {e.id: e.at_ms for e in kept if e.kind == ledger.ORDER}
+    return [e._replace(at_ms=placed[e.ref]) for e in gone if e.kind == ledger.REFUND and e.ref in placed]
 
 
 def _cut_loose(gone: list[Entry], kept: list[Entry], effects: list[Effect]) -> list[Entry]:

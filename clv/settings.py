@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clv.errors import ConfigError
-from clv.money import minor_digits
+from clv.errors import ConfigError, InvalidEvent
+from clv.money import minor_digits, to_minor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +40,7 @@ class Settings:
 
     data_dir: Path = _setting(Path(".clv"), "directory of a local run's database, broker, logs")
     broker: str = _setting("", "Kafka bootstrap servers (host:port,…); empty: the embedded broker")
-    database_url: str = _setting("", "SQLAlchemy URL; empty: SQLite in the data directory")
+    database_url: str = _setting("", "SQLAlchemy URL; empty: SQLite in the data directory", secret=True)
     partitions: int = _setting(4, "partitions of the keyed topics, fixed at creation")
     replication: int = _setting(1, "replication factor of the topics")
     store: str = _setting("memory", "table store of a worker: memory or rocksdb")
@@ -112,7 +112,30 @@ class Settings:
             raise ConfigError("CLV_ALLOWED_LATENESS is negative", "for example 24h or 0s")
         if not 0 < self.margin <= 1:
             raise ConfigError(f"CLV_MARGIN must be above 0 and at most 1, is {self.margin}")
-        minor_digits(self.currency)
+        self._check_budget(minor_digits(self.currency))
+
+    def _check_budget(self, digits: int) -> None:
+        try:
+            total_minor = to_minor(self.budget_total, digits)
+        except InvalidEvent as problem:
+            raise ConfigError(f"CLV_BUDGET_TOTAL: {problem}", "for example 10000 or 2500.50") from problem
+        if total_minor < 0:
+            raise ConfigError("CLV_BUDGET_TOTAL is negative", "for example 10000")
+
+    def to_env(self) -> dict[str, str]:
+        """Return the ``CLV_*`` variables that give a child process these very settings.
+
+        Examples
+        --------
+        >>> settings = Settings(currency="EUR", data_dir=Path("/tmp/clv"))
+        >>> Settings.from_env(settings.to_env()) == settings
+        True
+        """
+        values = {_variable(f.name): getattr(self, f.name) for f in fields(self)}
+        lateness = {"CLV_ALLOWED_LATENESS": f"{self.allowed_lateness_ms}ms"}
+        return {name: str(value) for name, value in (values | lateness).items()} | {
+            "CLV_DATA_DIR": str(self.data_dir.absolute())
+        }
 
     @property
     def horizon_ms(self) -> int:

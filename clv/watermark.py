@@ -112,9 +112,13 @@ def agreed(partition: PartitionState, rules: Rules) -> list[Waiting]:
 
 
 def tick(partition: PartitionState, as_of_ms: int, rules: Rules) -> tuple[list[Waiting], list[Waiting]]:
-    """Move time to a Tick; return the records that it releases, in event time, and those that it contradicts."""
-    partition.front_ms = max(partition.front_ms, as_of_ms)
-    released = _release(partition, partition.front_ms, rules)
+    """Return the records that a Tick releases, in event time, and those that it contradicts; the caller moves time.
+
+    A Tick from behind the front says nothing about what waits: it is a repeated one, or overtaken.
+    """
+    if as_of_ms < partition.front_ms:
+        return [], []
+    released = _release(partition, as_of_ms, rules)
     contradicted = partition.waiting
     partition.waiting = []
     return released, contradicted

@@ -188,7 +188,7 @@ def _orders(totals: CustomerTotals) -> Iterator[OrderPlaced]:
     for number in range(count):
         at_ms = totals.first_ms + (span_ms * number // (count - 1) if number else 0)
         order_id = event_id("import", customer, number)
-        amount = share
+        amount = share + (number < odd)
         acquired = (totals.source, totals.campaign_type)
         yield OrderPlaced(event_id("order", customer, order_id), customer, at_ms, order_id, amount, (), *acquired)
 

@@ -122,9 +122,9 @@ def read_order_log(path: Path, options: LogOptions) -> OrderLog:
     Notes
     -----
     The file is read in chunks, but sorting by event time needs the whole log: about 450 bytes of memory a line at the
-    peak (measured with a million lines), 10 µs of time a line. A log beyond the machine's memory
-    must be cut by date and replayed piece by piece, in order. An order whose lines are fine but whose net is absurdly
-    large is emitted as it is: the scorer makes a dead letter of it.
+    peak (measured with a million lines), 10 µs of time a line. A log beyond the machine's memory must be cut by date
+    and replayed piece by piece, in order. An order whose lines are fine but whose net is absurdly large is emitted as
+    it is: the scorer makes a dead letter of it.
 
     Examples
     --------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from sqlalchemy import func, select
@@ -119,6 +119,22 @@ def clv_quantiles(database: Database, percents: Sequence[float]) -> list[int]:
         ordered = select(_customers.c.clv_minor).order_by(_customers.c.clv_minor).limit(1)
         ranks = [min(max(-int(-percent * count // 100), 1), count) for percent in percents]
         return [connection.execute(ordered.offset(rank - 1)).scalar_one() for rank in ranks]
+
+
+class PartitionProgress(NamedTuple):
+    """How far a worker has come on a partition, as it last reported."""
+
+    watermark_ms: int
+    applied_offset: int
+    incarnation: str
+
+
+def partition_progress(database: Database) -> dict[int, PartitionProgress]:
+    """Return each partition's reported progress."""
+    held = tables.partitions
+    with database.reading() as connection:
+        rows = connection.execute(select(held))
+        return {row.partition: PartitionProgress(row.watermark_ms, row.applied_offset, row.incarnation) for row in rows}
 
 
 def newest_score_ms(database: Database) -> int:

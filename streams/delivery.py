@@ -119,7 +119,7 @@ class PartitionDelivery:
         if not rows:
             return -1
         records: list[tuple[bytes | None, bytes | None, Headers]] = [(key, value, []) for key, value in rows.items()]
-        futures = await self._send(self._changelog, self._partition, records)
+        futures = await send_records(self._producer, self._changelog, self._partition, records)
         places = await asyncio.gather(*(future for future, _ in futures))
         return max(int(place.offset) + count - 1 for place, (_, count) in zip(places, futures, strict=True))
 
@@ -129,22 +129,32 @@ class PartitionDelivery:
             by_topic[record.topic].append((record.key, record.value, record.headers))
         sent = []
         for topic, records in by_topic.items():
-            sent += [future for future, _ in await self._send(topic, self._partition, records)]
+            sent += [future for future, _ in await send_records(self._producer, topic, self._partition, records)]
         return sent
 
-    async def _send(
-        self, topic: str, partition: int, records: Iterable[tuple[bytes | None, bytes | None, Headers]]
-    ) -> list[tuple[asyncio.Future[Any], int]]:
-        """Send records in as few batches as they fit; return each batch's future and number of records."""
-        futures = []
-        builder, count = self._producer.create_batch(), 0
-        for key, value, headers in records:
+
+async def send_records(
+    producer: AIOKafkaProducer,
+    topic: str,
+    partition: int,
+    records: Iterable[tuple[bytes | None, bytes | None, Headers]],
+) -> list[tuple[asyncio.Future[Any], int]]:
+    """Send records in as few batches as they fit; return each batch's future and number of records.
+
+    Raises
+    ------
+    ValueError
+        When a single record does not fit into a batch.
+    """
+    futures = []
+    builder, count = producer.create_batch(), 0
+    for key, value, headers in records:
+        if builder.append(key=key, value=value, timestamp=None, headers=headers) is None:
+            futures.append((await producer.send_batch(builder, topic, partition=partition), count))
+            builder, count = producer.create_batch(), 0
             if builder.append(key=key, value=value, timestamp=None, headers=headers) is None:
-                futures.append((await self._producer.send_batch(builder, topic, partition=partition), count))
-                builder, count = self._producer.create_batch(), 0
-                if builder.append(key=key, value=value, timestamp=None, headers=headers) is None:
-                    raise ValueError(f"a record of {len(value or b'')} bytes does not fit into a batch for {topic}")
-            count += 1
-        if count:
-            futures.append((await self._producer.send_batch(builder, topic, partition=partition), count))
-        return futures
+                raise ValueError(f"a record of {len(value or b'')} bytes does not fit into a batch for {topic}")
+        count += 1
+    if count:
+        futures.append((await producer.send_batch(builder, topic, partition=partition), count))
+    return futures

@@ -7,16 +7,48 @@ slow one. Pure: offsets and events in, examples and safe offsets out.
 from __future__ import annotations
 
 from collections import deque
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from clv.events import parse_time_ms
 from clv.outcomes import ExampleTopicEvent, TrainingExample, WatermarkPassed
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Place(NamedTuple):
+    """An example's place in the order of learning; two examples of one place are the same label, given out twice."""
+
+    matured_ms: int
+    customer_id: str
+    as_of: str
+    moment: str
+
 
 class _Held(NamedTuple):
+    place: Place
     offset: int
-    matured_ms: int
     example: TrainingExample
+
+
+def place_of(example: TrainingExample) -> Place:
+    """Return where an example stands in the order of learning.
+
+    Raises
+    ------
+    EventError
+        When its moment of maturity cannot be read.
+    """
+    return Place(parse_time_ms(example.matured_at), example.customer_id, example.as_of, example.moment)
+
+
+def in_order(*sources: Iterable[TrainingExample]) -> list[TrainingExample]:
+    """Return the examples of all sources in the order of learning, each place once: the first source counts."""
+    found: dict[Place, TrainingExample] = {}
+    for source in sources:
+        for example in source:
+            found.setdefault(place_of(example), example)
+    return [found[place] for place in sorted(found)]
 
 
 class MaturityMerge:
@@ -37,17 +69,33 @@ class MaturityMerge:
         self.through_ms = through_ms
         self._next = dict(offsets)
         self._held: dict[int, deque[_Held]] = {partition: deque() for partition in watermarks}
+        self._places: set[Place] = set()
 
     def add(self, partition: int, offset: int, event: ExampleTopicEvent) -> None:
-        """Take the next event of a partition; an example already released is passed over."""
+        """Take the next event of a partition; an example already released or held is passed over.
+
+        Raises
+        ------
+        EventError
+            When the event's time cannot be read; its offset counts as read.
+        """
         self._next[partition] = offset + 1
         if isinstance(event, WatermarkPassed):
             passed = parse_time_ms(event.watermark_at)
             self.watermarks[partition] = max(self.watermarks[partition], passed)
             return
-        matured_ms = parse_time_ms(event.matured_at)
-        if matured_ms >= self.through_ms:
-            self._held[partition].append(_Held(offset, matured_ms, event))
+        place = place_of(event)
+        # A worker that crashed may give an example out again, scored by another model: the first counts.
+        if place.matured_ms < self.through_ms or place in self._places:
+            return
+        self._places.add(place)
+        held = self._held[partition]
+        position = len(held)
+        while position and held[position - 1].place > place:
+            position -= 1
+        # Offsets ascend too: one that comes out of order is read again together with those that it precedes.
+        restart = held[position].offset if position < len(held) else offset
+        held.insert(position, _Held(place, restart, event))
 
     def slowest_ms(self) -> int:
         """Return the slowest partition's watermark; -1 while one has said nothing."""
@@ -58,14 +106,13 @@ class MaturityMerge:
         until = self.slowest_ms()
         if until <= self.through_ms:
             return []
-        ready: dict[tuple[int, str, str, str], TrainingExample] = {}
+        ready: list[_Held] = []
         for held in self._held.values():
-            while held and held[0].matured_ms < until:
-                _, matured_ms, example = held.popleft()
-                # A worker that crashed may give an example out again, scored by another model: the first counts.
-                ready.setdefault((matured_ms, example.customer_id, example.as_of, example.moment), example)
+            while held and held[0].place.matured_ms < until:
+                ready.append(held.popleft())
         self.through_ms = until
-        return [ready[key] for key in sorted(ready)]
+        self._places.difference_update(one.place for one in ready)
+        return [one.example for one in sorted(ready, key=lambda one: one.place)]
 
     def offsets(self) -> dict[int, int]:
         """Return from where each partition has to be read again after a restart."""

@@ -1,149 +1,247 @@
 """The trainer role: one process that learns every matured example once and publishes what workers score with.
 
 Its state, its offsets and what it publishes go into SQL in one transaction; announcements follow, and are repeated
-after a restart. A second trainer is stopped by the store.
+after a restart. Whoever starts last has the role: the store stops the trainer before.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+import uuid
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
-from clv.errors import FeatureMismatch
-from clv.outcomes import ExampleTopicEvent, TrainingExample
+from clv.errors import EventError, StoreConflict, StoreUnavailable
+from clv.outcomes import ExampleTopicEvent
 from clv.rules import DAY_MS
 from clv.topics import TRAINING_EXAMPLES
 from storage.engine import Database
-from storage.learning import LearnerState, Metrics, load_learner, save_learner
+from storage.examples import count_examples
 from storage.schema import upgrade
 from streams.clients import aiokafka_settings
 from streams.codecs import to_record
-from streams.maturity import MaturityMerge
+from streams.maturity import MaturityMerge, in_order
 from streams.store_retry import retry_store
 from streams.topics import ensure_topics
-from streams.training import Publication, TrainerState, Training
+from streams.trainer_store import TrainerStore, learn, stored_examples
+from streams.training import Publication
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from clv.outcomes import BudgetSignal, ModelAnnounced, TrainingExample
     from clv.settings import Settings
 
 log = structlog.get_logger(__name__)
-NAME = "trainer"
 _POLL_MS = 200
 _MAX_RECORDS = 5_000
+_CLAIMS = 5
+_NEVER_MS = 2**62
 _decode = msgspec.json.Decoder(ExampleTopicEvent).decode
 
 
+class ExamplesConsumer(Protocol):
+    """What the trainer needs of ``aiokafka.AIOKafkaConsumer``; see there for each method."""
+
+    def assign(self, partitions: list[TopicPartition]) -> None:
+        """Read these partitions and no others."""
+        ...
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        """Read on from this offset."""
+        ...
+
+    async def getmany(self, *, timeout_ms: int, max_records: int) -> Mapping[TopicPartition, Sequence[Any]]:
+        """Return records by partition, in offset order; waits only when there are none."""
+        ...
+
+
+class AnnouncingProducer(Protocol):
+    """What announcing needs of ``aiokafka.AIOKafkaProducer``."""
+
+    async def send_and_wait(
+        self, topic: str, value: bytes | None, *, key: bytes | None, partition: int, headers: list[tuple[str, bytes]]
+    ) -> object:
+        """Send a record and wait until it is durable."""
+        ...
+
+
 class Trainer:
-    """The trainer's loop over what has matured.
+    """The trainer's loop over what has matured: ``begin`` once, then ``step`` again and again, from one task.
 
     Parameters
     ----------
     settings
         The deployment's settings.
-    database
-        The SQL store, migrated.
+    store
+        What the trainer keeps, in a migrated database.
+    consumer, producer
+        Started; the consumer commits nothing.
+    topic_id
+        Identity of the examples topic.
     stop
-        Ends the loop when set.
+        When set, a wait for the database ends with ``StoreUnavailable``.
     """
 
-    def __init__(self, settings: Settings, database: Database, stop: asyncio.Event) -> None:
+    def __init__(  # noqa: PLR0913 - the composition root names each part
+        self,
+        settings: Settings,
+        store: TrainerStore,
+        *,
+        consumer: ExamplesConsumer,
+        producer: AnnouncingProducer,
+        topic_id: str,
+        stop: asyncio.Event,
+    ) -> None:
         self._settings = settings
-        self._database = database
+        self._store = store
+        self._consumer = consumer
+        self._producer = producer
+        self._topic_id = topic_id
         self._stop = stop
-        self._saved = LearnerState()
+        self._id = uuid.uuid4().hex
+        self._merge = MaturityMerge({}, {}, -1)
 
-    async def run(self) -> None:
-        """Learn and publish until told to stop.
+    async def begin(self) -> None:
+        """Claim the role, and go on from what is stored.
+
+        Raises
+        ------
+        StoreUnavailable
+            When ``stop`` was set while the database was unavailable.
+        """
+        await retry_store(self._stop, self._claim)
+        await self._resume()
+
+    async def step(self) -> None:
+        """Read what there is; once all partitions have come into another day, learn it, store, and announce.
 
         Raises
         ------
         StoreConflict
-            Another trainer has saved: there may be only one.
+            When another trainer has claimed the role.
+        StoreUnavailable
+            When ``stop`` was set while the database was unavailable.
         """
-        ids = await ensure_topics(self._settings)
-        await retry_store(self._stop, upgrade, self._settings.sql_url)
-        training, merge = await self._load(ids[TRAINING_EXAMPLES])
-        clients = aiokafka_settings(self._settings)
-        consumer = AIOKafkaConsumer(
-            isolation_level="read_committed", enable_auto_commit=False, auto_offset_reset="earliest", **clients
-        )
-        producer = AIOKafkaProducer(acks="all", **clients)
-        await consumer.start()
-        await producer.start()
+        fetched = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
+        for place, records in fetched.items():
+            for record in records:
+                self._take(place.partition, record)
+        merge = self._merge
+        if merge.slowest_ms() // DAY_MS <= merge.through_ms // DAY_MS:
+            return
+        examples = merge.release()
         try:
-            await self._announce(producer, Publication([], training.state.outbox))
-            await self._learn(consumer, producer, training, merge)
-        finally:
-            await consumer.stop()
-            await producer.stop()
+            published = await retry_store(self._stop, self._work, examples)
+        except StoreConflict as problem:
+            log.info("reading the trainer's state again", problem=str(problem))
+            await retry_store(self._stop, self._reload)
+            await self._resume()
+            return
+        await announce(self._producer, published.events)
 
-    async def _load(self, incarnation: str) -> tuple[Training, MaturityMerge]:
-        self._saved = await retry_store(self._stop, load_learner, self._database, NAME)
-        if self._saved.incarnation != incarnation:
-            if self._saved.incarnation:
-                log.warning("examples topic was recreated", topic_id=incarnation)
-            self._saved = replace(self._saved, incarnation=incarnation, offsets={})
-        state = msgspec.json.decode(self._saved.state, type=TrainerState) if self._saved.state else TrainerState()
-        partitions = range(self._settings.partitions)
-        watermarks = {p: state.watermarks.get(p, -1) for p in partitions}
-        merge = MaturityMerge(watermarks, self._saved.offsets, state.through_ms)
-        return Training(self._settings, self._database, state), merge
+    @retry(retry=retry_if_exception_type(StoreConflict), stop=stop_after_attempt(_CLAIMS), reraise=True)
+    def _claim(self) -> None:
+        """Make this the trainer; whoever was it finds out at its next save."""
+        store = self._store
+        store.load()
+        is_other_topic = store.incarnation not in {"", self._topic_id}
+        if is_other_topic:
+            log.warning("examples topic was recreated, reading from SQL what it has lost", topic_id=self._topic_id)
+        training = store.training()
+        training.state.trainer = self._id
+        training.state.is_refilling |= is_other_topic
+        offsets = store.offsets if store.incarnation == self._topic_id else {}
+        store.save(training, Publication([], []), offsets=offsets, incarnation=self._topic_id)
 
-    async def _learn(
-        self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, training: Training, merge: MaturityMerge
-    ) -> None:
-        places = [TopicPartition(TRAINING_EXAMPLES, p) for p in merge.watermarks]
-        consumer.assign(places)
-        for place, offset in merge.offsets().items():
-            consumer.seek(places[place], offset)
-        while not self._stop.is_set():
-            fetched = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
-            for place, records in fetched.items():
-                for record in records:
-                    merge.add(place.partition, record.offset, _decode(record.value))
-            day_before = merge.through_ms // DAY_MS
-            if merge.slowest_ms() // DAY_MS > day_before:
-                examples = merge.release()
-                published = await retry_store(self._stop, self._work, training, merge, examples)
-                await self._announce(producer, published)
+    def _reload(self) -> None:
+        self._store.load()
+        if self._store.state().trainer != self._id:
+            raise StoreConflict("another trainer has taken over", "run one: `clv trainer` or `clv up`")
 
-    def _work(self, training: Training, merge: MaturityMerge, examples: list[TrainingExample]) -> Publication:
-        """Learn and save in one thread; repeated after ``StoreUnavailable``, it learns nothing twice."""
-        while examples:
-            try:
-                training.learner.learn(examples.pop(0))
-            except FeatureMismatch as problem:
-                log.warning("example not learned", problem=str(problem))
-        published = training.step(merge.through_ms)
+    async def _resume(self) -> None:
+        """Read on from where the stored state stands, and repeat its announcements: nobody may have sent them."""
+        state = self._store.state()
+        watermarks = {p: state.watermarks.get(p, -1) for p in range(self._settings.partitions)}
+        self._merge = MaturityMerge(watermarks, self._store.offsets, state.through_ms)
+        places = {p: TopicPartition(TRAINING_EXAMPLES, p) for p in watermarks}
+        self._consumer.assign(list(places.values()))
+        for partition, offset in self._merge.offsets().items():
+            self._consumer.seek(places[partition], offset)
+        await announce(self._producer, state.outbox)
+
+    def _take(self, partition: int, record: Any) -> None:
+        try:
+            self._merge.add(partition, record.offset, _decode(record.value or b""))
+        except (msgspec.MsgspecError, UnicodeDecodeError, EventError) as problem:
+            # The sink, which reads the same topic, makes a dead letter of it.
+            log.error("example cannot be read", partition=partition, offset=record.offset, problem=str(problem))  # noqa: TRY400  # the traceback says nothing more
+
+    def _work(self, examples: Sequence[TrainingExample]) -> Publication:
+        """Learn and save in one thread; whatever fails, a repetition begins with what is stored."""
+        merge = self._merge
+        training = self._store.training()
         state = training.state
+        if state.is_refilling:
+            stored = stored_examples(self._store.database, state.through_ms, merge.through_ms)
+            examples = in_order(examples, stored)
+            is_more = count_examples(self._store.database, matured_from_ms=merge.through_ms, matured_to_ms=_NEVER_MS)
+            state.is_refilling = bool(is_more)
+        learn(training, examples)
+        published = training.step(merge.through_ms)
         state.watermarks, state.through_ms = dict(merge.watermarks), merge.through_ms
-        figures = {
-            name: Metrics(merge.through_ms, msgspec.structs.asdict(metrics))
-            for name, metrics in training.learner.metrics().items()
-        }
-        changed = replace(self._saved, state=msgspec.json.encode(state), offsets=merge.offsets())
-        self._saved = save_learner(self._database, NAME, changed, artifacts=published.artifacts, metrics=figures)
+        self._store.save(training, published, offsets=merge.offsets())
         return published
 
-    async def _announce(self, producer: AIOKafkaProducer, published: Publication) -> None:
-        for event in published.events:
-            record = to_record(event)
-            await producer.send_and_wait(
-                record.topic, record.value, key=record.key, headers=record.headers, partition=0
-            )
-            log.debug("announced", topic=record.topic, event_id=event.event_id)
+
+async def announce(producer: AnnouncingProducer, events: Iterable[ModelAnnounced | BudgetSignal]) -> None:
+    """Send announcements in order, each durable before the next; repeating them does no harm."""
+    for event in events:
+        record = to_record(event)
+        await producer.send_and_wait(record.topic, record.value, key=record.key, headers=record.headers, partition=0)
+        log.debug("announced", topic=record.topic, event_id=event.event_id)
 
 
 async def run_trainer(settings: Settings, stop: asyncio.Event) -> None:
-    """Run the trainer role until ``stop`` is set."""
+    """Run the trainer role until ``stop`` is set.
+
+    Raises
+    ------
+    StoreConflict
+        Another trainer has claimed the role.
+    """
+    ids = await ensure_topics(settings)
     database = Database(settings.sql_url)
     try:
-        await Trainer(settings, database, stop).run()
+        await retry_store(stop, upgrade, settings.sql_url)
+        await _learn(settings, TrainerStore(settings, database), ids[TRAINING_EXAMPLES], stop)
+    except StoreUnavailable:
+        # Once told to stop, nobody waits for a database.
+        if not stop.is_set():
+            raise
     finally:
         database.close()
+
+
+async def _learn(settings: Settings, store: TrainerStore, topic_id: str, stop: asyncio.Event) -> None:
+    clients = aiokafka_settings(settings)
+    consumer = AIOKafkaConsumer(
+        isolation_level="read_committed", enable_auto_commit=False, auto_offset_reset="earliest", **clients
+    )
+    producer = AIOKafkaProducer(acks="all", **clients)
+    await consumer.start()
+    try:
+        await producer.start()
+        try:
+            trainer = Trainer(settings, store, consumer=consumer, producer=producer, topic_id=topic_id, stop=stop)
+            await trainer.begin()
+            while not stop.is_set():
+                await trainer.step()
+        finally:
+            await producer.stop()
+    finally:
+        await consumer.stop()

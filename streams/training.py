@@ -13,14 +13,16 @@ import numpy as np
 import structlog
 
 from clv.budget import BASELINE, baseline_signals, has_moved
+from clv.errors import ConfigError, IncompatibleArtifact, InvalidEvent, StoreUnavailable
 from clv.events import parse_time_ms
 from clv.features import FEATURE_DIGEST
 from clv.money import minor_digits, to_minor
 from clv.outcomes import SEGMENTS, BudgetSignal, ModelAnnounced, SegmentSignal, event_id, rfc3339
 from clv.rfm import totals_at
-from clv.rules import DAY_MS
+from clv.rules import DAY_MS, Rules
 from clv.segments import SegmentPolicy
 from clv.state import decode_row
+from clv.watermark import PartitionState
 from models.batch import MAX_EXAMPLES, MIN_EXAMPLES, ExampleArrays
 from models.btyd import Histories, histories_from_days
 from models.training import Learner
@@ -46,10 +48,13 @@ NEVER_MS = -1
 class TrainerState(msgspec.Struct):
     """All that a trainer keeps between runs; times are epoch milliseconds of event time, -1 for never.
 
-    ``outbox`` holds the announcements of the last publication: they are sent again at a start, in case the one before
-    ended between storing and sending.
+    ``trainer`` is the process that has claimed the role. While ``is_refilling``, examples that the topic may have lost
+    are read from SQL. ``outbox`` holds the announcements of the last publication: they are sent again at a start, in
+    case the one before ended between storing and sending.
     """
 
+    trainer: str = ""
+    is_refilling: bool = False
     learner: bytes = b""
     watermarks: dict[int, int] = {}
     through_ms: int = NEVER_MS
@@ -73,6 +78,8 @@ class Publication(NamedTuple):
 class Training:
     """The trainer's work on schedule, in event time.
 
+    After an exception it is in no defined state: make another from what is stored.
+
     Parameters
     ----------
     settings
@@ -80,13 +87,21 @@ class Training:
     database
         Where states and examples lie.
     state
-        From where to go on.
+        From where to go on; changes in place.
+
+    Raises
+    ------
+    ConfigError
+        When the budget is not an amount.
+    FeatureMismatch, IncompatibleArtifact
+        When the learner in ``state`` is of another build or horizon.
     """
 
     def __init__(self, settings: Settings, database: Database, state: TrainerState) -> None:
         self._settings = settings
         self._database = database
         self.state = state
+        self._budget_minor = _budget_minor(settings)
         days = settings.horizon_days
         self.learner = Learner.from_state(state.learner, horizon_days=days) if state.learner else Learner(days)
 
@@ -99,6 +114,11 @@ class Training:
             The slowest partition's watermark.
         is_forced
             Refit everything now, whatever the schedule says.
+
+        Raises
+        ------
+        StoreUnavailable
+            When a retry may help; also when a refit is due and the sink has not stored the states up to ``now_ms``.
         """
         state = self.state
         state.first_ms = now_ms if state.first_ms < 0 else state.first_ms
@@ -119,22 +139,31 @@ class Training:
         return Publication(artifacts, events)
 
     def _refit(self, now_ms: int) -> list[Artifact]:
-        histories = read_histories(self._database, now_ms)
+        histories = read_histories(self._database, now_ms, Rules.from_settings(self._settings))
         self.state.refit_ms = now_ms
         if histories is None:
             return []
         self.learner.refit_btyd(histories)
-        examples = sample_examples(self._database, matured_from_ms=0, matured_to_ms=now_ms, limit=MAX_EXAMPLES, seed=0)
-        if len(examples) < MIN_EXAMPLES:
+        examples = self._examples(now_ms)
+        if len(examples.value_minor) < MIN_EXAMPLES:
             return []
-        blob = self.learner.refit_ensemble(
-            ExampleArrays(
-                np.array([e.features for e in examples], dtype=np.float64),
-                np.array([e.value_minor for e in examples], dtype=np.float64),
-                np.array([parse_time_ms(e.as_of) for e in examples], dtype=np.int64),
-            )
-        )
+        try:
+            blob = self.learner.refit_ensemble(examples)
+        except IncompatibleArtifact as problem:
+            log.exception("ensemble not refitted, the one before stays", problem=str(problem))
+            return []
         return [Artifact("ensemble", self.learner.ensemble_digest[:12], blob, now_ms)]
+
+    def _examples(self, now_ms: int) -> ExampleArrays:
+        """Return a sample of what has matured by now, without what another build or horizon has left."""
+        found = sample_examples(self._database, matured_from_ms=0, matured_to_ms=now_ms, limit=MAX_EXAMPLES, seed=0)
+        days = self._settings.horizon_days
+        examples = [e for e in found if e.feature_digest == FEATURE_DIGEST and e.horizon_days == days]
+        return ExampleArrays(
+            np.array([e.features for e in examples], dtype=np.float64),
+            np.array([e.value_minor for e in examples], dtype=np.float64),
+            np.array([parse_time_ms(e.as_of) for e in examples], dtype=np.int64),
+        )
 
     def _policy(self, now_ms: int) -> SegmentPolicy | None:
         state = self.state
@@ -158,25 +187,25 @@ class Training:
         versions = snapshot.model_versions
         digest = artifacts[-1].digest
         found = [
-            (SCORER_NAME, snapshot.version, digest),
-            ("btyd", versions.btyd, digest),
-            ("online", versions.online, digest),
+            (SCORER_NAME, snapshot.version, digest, now_ms),
+            ("btyd", versions.btyd, digest, now_ms),
+            ("online", versions.online, digest, now_ms),
+            ("ensemble", versions.ensemble, snapshot.ensemble_digest, now_ms),
         ]
-        found.append(("ensemble", versions.ensemble, snapshot.ensemble_digest))
         if policy:
             content = msgspec.json.encode(policy)
             version = version_of(snapshot.sequence, hashlib.sha256(content).hexdigest())
             payload = msgspec.json.encode(msgspec.structs.replace(policy, version=version))
             artifacts.append(Artifact(POLICY_NAME, version, payload, policy.effective_ms))
-            found.append((POLICY_NAME, version, artifacts[-1].digest))
+            found.append((POLICY_NAME, version, artifacts[-1].digest, policy.effective_ms))
         # The scorer goes last: when it is announced, what it stands on has been.
         return [
-            self._announcement(name, version, digest, now_ms)
-            for name, version, digest in reversed(found)
+            self._announcement(name, version, digest, through_ms)
+            for name, version, digest, through_ms in reversed(found)
             if version and self.state.announced.get(name) != version
         ]
 
-    def _announcement(self, name: str, version: str, digest: str, now_ms: int) -> ModelAnnounced:
+    def _announcement(self, name: str, version: str, digest: str, through_ms: int) -> ModelAnnounced:
         self.state.announced[name] = version
         metrics = self.learner.metrics().get({SCORER_NAME: "clv"}.get(name, name))
         return ModelAnnounced(
@@ -184,7 +213,7 @@ class Training:
             name,
             version,
             digest,
-            rfc3339(now_ms),
+            rfc3339(through_ms),
             FEATURE_DIGEST,
             msgspec.structs.asdict(metrics) if metrics else {},
         )
@@ -196,12 +225,11 @@ class Training:
         if not customers:
             return []
         settings = self._settings
-        total_minor = to_minor(settings.budget_total, minor_digits(settings.currency))
-        signals = baseline_signals(total_minor, customers, margin=settings.margin)
+        signals = baseline_signals(self._budget_minor, customers, margin=settings.margin)
         if self.state.signals and not has_moved(self.state.signals, signals):
             return []
         self.state.signals = signals
-        proposal = event_id("proposal", now_ms, *(str(s.cac_target_minor) for s in signals))
+        proposal = event_id("proposal", now_ms, msgspec.json.encode(signals).decode())
         return [
             BudgetSignal(
                 event_id("budget", proposal, signal.segment),
@@ -209,7 +237,7 @@ class Training:
                 rfc3339(now_ms),
                 BASELINE,
                 settings.currency,
-                total_minor,
+                self._budget_minor,
                 signal,
                 [],
             )
@@ -217,27 +245,76 @@ class Training:
         ]
 
 
-def read_histories(database: Database, as_of_ms: int) -> Histories | None:
+def read_histories(database: Database, as_of_ms: int, rules: Rules) -> Histories | None:
     """Return BTYD histories of the stored customers as they were at a moment; None where nobody had bought.
 
     Memory grows with the number of customers up to ``MAX_HISTORIES``, of which the first by partition and id are taken.
+
+    Raises
+    ------
+    StoreUnavailable
+        When a retry may help; also while the states of a partition have not been stored up to ``as_of_ms``: customers
+        would look silent who were not.
     """
     rows = []
-    today = as_of_ms // DAY_MS
     for chunk in iter_states(database):
-        for _, key, row in chunk:
+        for partition, key, row in chunk:
+            # A partition's own row comes first, so that its customers' rows are at least as new.
             if key == PARTITION_KEY:
-                continue
-            totals = totals_at(decode_row(row, 0).state, as_of_ms)
-            days = totals.purchase_day_count
-            if days:
-                repeat_minor = (totals.revenue_minor - totals.first_day_minor) / (days - 1) if days > 1 else 0.0
-                span = totals.last_purchase_day - totals.first_purchase_day
-                age = max(today - totals.first_purchase_day, 0)
-                rows.append((days - 1, span, age, totals.revenue_minor / days, repeat_minor))
+                _require_stored(partition, row, as_of_ms, rules)
+            elif history := _history(row, as_of_ms):
+                rows.append(history)
         if len(rows) >= MAX_HISTORIES:
             break
     if not rows:
         return None
     x, span, age, mean, repeat = np.array(rows, dtype=np.float64).T
     return histories_from_days(x, span, age, mean_minor=mean, mean_repeat_minor=repeat)
+
+
+def stored_through_ms(database: Database, settings: Settings) -> int:
+    """Return the event time up to which SQL holds the states and examples of every partition; -1 where one is missing.
+
+    Reads every state row, without decoding it.
+    """
+    rules = Rules.from_settings(settings)
+    marks = [
+        watermark_of(row, rules) for chunk in iter_states(database) for _, key, row in chunk if key == PARTITION_KEY
+    ]
+    return max(min(marks), NEVER_MS) if len(marks) == settings.partitions else NEVER_MS
+
+
+def watermark_of(row: bytes, rules: Rules) -> int:
+    """Return the watermark in a partition's own row, epoch milliseconds; far below 0 before anything was seen."""
+    return msgspec.msgpack.decode(row, type=PartitionState).watermark_ms(rules)
+
+
+def _require_stored(partition: int, row: bytes, as_of_ms: int, rules: Rules) -> None:
+    stored_ms = watermark_of(row, rules)
+    if stored_ms < as_of_ms:
+        raise StoreUnavailable(
+            f"the states of partition {partition} are stored up to {rfc3339(stored_ms) or 'nothing'}, "
+            f"a refit needs them up to {rfc3339(as_of_ms)}",
+            "the sink stores them: does it run?",
+        )
+
+
+def _history(row: bytes, as_of_ms: int) -> tuple[float, ...] | None:
+    totals = totals_at(decode_row(row, 0).state, as_of_ms)
+    days = totals.purchase_day_count
+    if not days:
+        return None
+    repeat_minor = (totals.revenue_minor - totals.first_day_minor) / (days - 1) if days > 1 else 0.0
+    span = totals.last_purchase_day - totals.first_purchase_day
+    age = max(as_of_ms // DAY_MS - totals.first_purchase_day, 0)
+    return days - 1, span, age, totals.revenue_minor / days, repeat_minor
+
+
+def _budget_minor(settings: Settings) -> int:
+    try:
+        total_minor = to_minor(settings.budget_total, minor_digits(settings.currency))
+    except InvalidEvent as problem:
+        raise ConfigError(f"CLV_BUDGET_TOTAL is {settings.budget_total!r}", "an amount, for example 10000") from problem
+    if total_minor < 0:
+        raise ConfigError(f"CLV_BUDGET_TOTAL is negative: {settings.budget_total}", "an amount, for example 10000")
+    return total_minor

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import uvloop
 from faust import Worker
 
@@ -13,8 +11,15 @@ from streams.app import create_app
 app = create_app(Settings.from_env())
 
 
+class CallersLogging(Worker):
+    """Faust's worker process, without Faust's logging: that stays as the caller set it up."""
+
+    def _setup_logging(self) -> None:
+        pass
+
+
 def run() -> None:
-    """Run the worker in the foreground until it is told to stop; logging stays as the caller set it up.
+    """Run the worker in the foreground until it is told to stop.
 
     Raises
     ------
@@ -22,14 +27,7 @@ def run() -> None:
         Always, with the exit status.
     """
     uvloop.install()
-    worker = Worker(
-        app,
-        redirect_stdouts=False,
-        logging_config={"version": 1, "disable_existing_loggers": False, "incremental": True},
-        quiet=True,
-    )
-    worker.execute_from_commandline()
-    sys.exit(0)
+    CallersLogging(app, redirect_stdouts=False, quiet=True).execute_from_commandline()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,147 @@
+"""All roles on one machine: broker, database, worker, trainer and sink, started, watched, restarted and stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Self
+
+import structlog
+
+from clv.errors import ConfigError
+from storage.engine import Database
+from storage.schema import upgrade
+from streams.broker import EmbeddedBroker
+from streams.child_process import ChildProcess
+from streams.clients import bootstrap
+from streams.refill import refill
+from streams.topics import ensure_topics
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from clv.settings import Settings
+
+log = structlog.get_logger(__name__)
+FIRST_WAIT_SECONDS = 1.0
+LONGEST_WAIT_SECONDS = 30.0
+STEADY_SECONDS = 60.0
+"""A role that has run this long starts again at once when it ends."""
+
+
+class Role:
+    """One role's process: started again when it ends, each time after a longer wait while it keeps ending soon."""
+
+    def __init__(self, name: str, arguments: list[str], environ: dict[str, str], log_path: Path) -> None:
+        self.name = name
+        self._command = [sys.executable, "-m", "cli.main", *arguments]
+        self._environ = environ
+        self.log_path = log_path
+        self._wait_seconds = FIRST_WAIT_SECONDS
+        self._due_at = 0.0
+        self._started_at = 0.0
+        self.restarts = -1
+        self.process: ChildProcess | None = None
+
+    def look_after(self) -> None:
+        """Start the process if it is not running and its wait is over."""
+        now = time.monotonic()
+        if self.process and self.process.is_running:
+            return
+        if self.process:
+            steady = now - self._started_at >= STEADY_SECONDS
+            self._wait_seconds = FIRST_WAIT_SECONDS if steady else min(self._wait_seconds * 2, LONGEST_WAIT_SECONDS)
+            self._due_at = now + (0.0 if steady else self._wait_seconds)
+            log.warning("role ended, starts again", role=self.name, log=str(self.log_path))
+            self.process = None
+        if now >= self._due_at:
+            self.process = ChildProcess(self._command, self.log_path, environ=self._environ)
+            self._started_at = now
+            self.restarts += 1
+
+    def stop(self) -> None:
+        """Ask the process to drain and end."""
+        if self.process:
+            self.process.stop(timeout_seconds=15.0)
+
+
+class Topology:
+    """Every role for one data directory, running while the block is open.
+
+    Parameters
+    ----------
+    settings
+        Without a broker address the embedded broker is started and filled from the database.
+    workers
+        Worker processes; the embedded broker allows one.
+
+    Raises
+    ------
+    ConfigError
+        On making it: more than one worker on the embedded broker.
+    BrokerError, StoreError
+        On entering.
+    """
+
+    def __init__(self, settings: Settings, *, workers: int = 1) -> None:
+        if workers > 1 and not settings.broker:
+            raise ConfigError(
+                "the embedded broker allows one worker: it cannot fence a second", "set CLV_BROKER to a Kafka"
+            )
+        self.settings = settings
+        self.database = Database(settings.sql_url)
+        self.roles: list[Role] = []
+        self._workers = workers
+        self._exit = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            settings = self.settings
+            settings.data_dir.mkdir(parents=True, exist_ok=True)
+            stack.callback(self.database.close)
+            if not settings.broker:
+                stack.enter_context(EmbeddedBroker(settings.data_dir))
+            upgrade(settings.sql_url)
+            asyncio.run(self._prepare())
+            self.roles = self._make_roles()
+            for role in self.roles:
+                stack.callback(role.stop)
+            self.look_after()
+            self._exit = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exit.close()
+
+    def look_after(self) -> None:
+        """Start what is not running; call it every second or so."""
+        for role in self.roles:
+            role.look_after()
+
+    def connected(self) -> Settings:
+        """Return the settings with the broker's address."""
+        return replace(self.settings, broker=bootstrap(self.settings))
+
+    async def _prepare(self) -> None:
+        await ensure_topics(self.settings)
+        if not self.settings.broker:
+            await refill(self.settings, self.database)
+
+    def _make_roles(self) -> list[Role]:
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("CLV_")}
+        environ |= self.settings.to_env()
+        logs = self.settings.data_dir / "logs"
+        roles = [
+            Role(
+                worker_id,
+                ["worker"],
+                environ | {"CLV_WORKER_ID": worker_id},
+                logs / f"{worker_id}.log",
+            )
+            for worker_id in [f"{self.settings.worker_id}-{number}" for number in range(1, self._workers + 1)]
+        ]
+        return [*roles, *(Role(name, [name], environ, logs / f"{name}.log") for name in ("sink", "trainer"))]
