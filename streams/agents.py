@@ -41,6 +41,9 @@ class OrdersRunner:
         Most records handled as one batch.
     on_failure
         Ends the process.
+    end_offset
+        Returns where a partition of the orders topic ends now, None where that is not known: records before it may
+        have been given out by an earlier owner, and keep the models which that owner had adopted.
     """
 
     def __init__(  # noqa: PLR0913 - the composition root names each part
@@ -54,6 +57,7 @@ class OrdersRunner:
         topic_id: str,
         batch_records: int,
         on_failure: Callable[[BaseException], None],
+        end_offset: Callable[[int], int | None] = lambda _: None,
     ) -> None:
         self._store = store
         self._producer = producer
@@ -63,6 +67,7 @@ class OrdersRunner:
         self._topic_id = topic_id
         self._batch_records = batch_records
         self._on_failure = on_failure
+        self._end_offset = end_offset
         self._processors: dict[int, PartitionProcessor] = {}
         self._deliveries: dict[int, PartitionDelivery] = {}
 
@@ -83,7 +88,7 @@ class OrdersRunner:
 
     async def take(self, number: int, raw_records: list[Any], ack: Callable[[], Any]) -> None:
         """Process one partition batch and submit it for delivery; ``ack`` is called when all of it is durable."""
-        processor = self._processor(number)
+        processor = self.processor(number)
         delivery = self._delivery(number)
         records = [Record(r.offset, r.key, r.value) for r in raw_records]
         fresh = [r for r in records if r.offset > processor.state.applied_offset]
@@ -117,11 +122,15 @@ class OrdersRunner:
 
         return Write(results.outputs, results.rows, on_durable)
 
-    def _processor(self, number: int) -> PartitionProcessor:
+    def processor(self, number: int) -> PartitionProcessor:
+        """Return a partition's processor, made from the recovered store if this is its first use."""
         processor = self._processors.get(number)
         if processor is None:
             rows = self._store.rows(number)
-            processor = PartitionProcessor(number, rows, topic_id=self._topic_id, rules=self._rules)
+            end_offset = self._end_offset(number)
+            processor = PartitionProcessor(
+                number, rows, topic_id=self._topic_id, rules=self._rules, end_offset=end_offset
+            )
             if processor.was_recreated:
                 log.warning("orders topic was recreated", partition=number, topic_id=self._topic_id)
             self._processors[number] = processor

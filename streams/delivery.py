@@ -65,18 +65,22 @@ class PartitionDelivery:
         self._unfinished = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._has_failed = False
         self._task = asyncio.create_task(self._run(), name=f"delivery-{partition}")
 
     async def submit(self, write: Write) -> None:
-        """Send a batch's outputs and queue the rest; waits while too many batches are under way."""
+        """Send a batch's outputs and queue the rest; waits while too many batches are under way.
+
+        After a stop or a failure nothing is taken any more, nor acknowledged: whoever comes next does it again.
+        """
+        if self._task.done():
+            return
         self._unfinished += 1
         self._idle.clear()
         sent = await self._send_outputs(write.outputs)
         await self._queue.put(_Submitted(sent, write))
 
     async def drain(self) -> None:
-        """Wait until all that was submitted is durable."""
+        """Wait until all that was submitted is durable, or never will be because of a stop or a failure."""
         await self._idle.wait()
 
     async def stop(self) -> None:
@@ -91,8 +95,15 @@ class PartitionDelivery:
         except asyncio.CancelledError:
             raise
         except BaseException as problem:  # noqa: BLE001 - whatever it is, nothing later may be acknowledged
-            self._has_failed = True
             self._on_failure(problem)
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Wake whoever waits for room or for the end: neither will come."""
+        while not self._queue.empty():
+            self._queue.get_nowait()
+        self._idle.set()
 
     async def _take(self) -> list[_Submitted]:
         """Wait for the next batch and take all that are there: their rows can share one write."""
@@ -106,7 +117,10 @@ class PartitionDelivery:
             await asyncio.gather(*batch.sent)
         rows: dict[bytes, bytes | None] = {}
         for batch in batches:
-            rows.update(batch.write.rows)
+            for key, row in batch.write.rows.items():
+                # Moved to the end: a partition's own row says that those before it are there, and must not precede them.
+                rows.pop(key, None)
+                rows[key] = row
         offset = await self._write_changelog(rows)
         for batch in batches:
             batch.write.on_durable(offset)

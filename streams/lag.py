@@ -15,7 +15,7 @@ from storage.sinking import load_positions
 from streams.clients import aiokafka_settings
 from streams.sink_batches import OUTPUT_TOPICS
 from streams.topics import specs, topic_ids
-from streams.trainer import NAME
+from streams.trainer_store import NAME
 from streams.training import TrainerState
 
 if TYPE_CHECKING:

@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from streams.store import PartitionRows
 
 KEPT_ADOPTIONS = 8
-REPEATABLE_RECORDS = 20_000
-"""Records beyond the last durable position that an earlier owner may have given out already: they keep its models."""
+REPEATABLE_OFFSETS = 100_000
+"""Offsets beyond the last durable position that an earlier owner may have given out already: they keep its models.
+
+It bounds what can be in flight (twice ``MAX_IN_FLIGHT`` batches of records) with room for holes between offsets.
+"""
 
 log = structlog.get_logger(__name__)
 _encode_state = msgspec.msgpack.Encoder().encode
@@ -65,9 +68,13 @@ class PartitionProcessor:
         Identity of the source topic now; positions in rows of another identity mean nothing.
     rules
         The deployment's rules.
+    end_offset
+        Where the partition ended when it came to this worker; nobody can have given out anything from there on.
     """
 
-    def __init__(self, number: int, rows: PartitionRows, *, topic_id: str, rules: Rules) -> None:
+    def __init__(
+        self, number: int, rows: PartitionRows, *, topic_id: str, rules: Rules, end_offset: int | None = None
+    ) -> None:
         self.number = number
         self._rows = rows
         self._rules = rules
@@ -75,8 +82,14 @@ class PartitionProcessor:
         self._overlay: dict[bytes, tuple[bytes, int]] = {}
         self._batch_number = 0
         self.state, self.was_recreated = _load_state(rows, topic_id)
-        self._repeatable_to = self.state.applied_offset + REPEATABLE_RECORDS if self.state.adoptions else -1
+        self._repeatable_to = self._last_repeatable(end_offset)
         self._timers = TimerIndex((due_of(row), key.decode()) for key, row in rows.items() if key != PARTITION_KEY)
+
+    def _last_repeatable(self, end_offset: int | None) -> int:
+        if not self.state.adoptions:
+            return -1
+        bound = self.state.applied_offset + REPEATABLE_OFFSETS
+        return bound if end_offset is None else min(bound, end_offset - 1)
 
     def get(self, customer_id: str) -> Row | None:
         """Return a fresh copy of a customer's row (``clv.pipeline.Rows``)."""

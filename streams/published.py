@@ -52,6 +52,7 @@ class PublishedModels:
         self._rules = Rules.from_settings(settings)
         self._latest = 0
         self._never = asyncio.Event()
+        self._loading = asyncio.Lock()
         self._judgements: OrderedDict[int, Judgement] = OrderedDict()
         self._snapshots: dict[str, ScorerSnapshot] = {}
         self._ensembles: dict[str, Ensemble] = {}
@@ -62,13 +63,14 @@ class PublishedModels:
 
     async def judgement(self, sequence: int) -> Judgement:
         """Return models and policies as they were when ``sequence`` was the newest."""
-        known = self._judgements.get(sequence)
-        if known is None:
-            known = await retry_store(self._never, self._load, sequence)
-            self._judgements[sequence] = known
-            while len(self._judgements) > _KEPT_JUDGEMENTS:
-                self._judgements.popitem(last=False)
-        return known
+        async with self._loading:
+            known = self._judgements.get(sequence)
+            if known is None:
+                known = await retry_store(self._never, self._load, sequence)
+                self._judgements[sequence] = known
+                while len(self._judgements) > _KEPT_JUDGEMENTS:
+                    self._judgements.popitem(last=False)
+            return known
 
     async def follow(self) -> None:
         """Follow the announcements until cancelled; a new version counts once it is loaded."""
@@ -87,9 +89,7 @@ class PublishedModels:
     async def _take(self, values: list[bytes | None]) -> None:
         newest = self._latest
         for value in values:
-            announcement = msgspec.json.decode(value or b"{}", type=ModelAnnounced)
-            if announcement.name in (SCORER_NAME, POLICY_NAME):
-                newest = max(newest, sequence_of(announcement.version))
+            newest = max(newest, _announced_sequence(value))
         if newest > self._latest:
             await self.judgement(newest)
             self._latest = newest
@@ -126,3 +126,15 @@ class PublishedModels:
         self._ensembles = {digest: e for digest, e in self._ensembles.items() if digest in used}
         while len(self._snapshots) > 4 * KEPT_SNAPSHOTS:
             del self._snapshots[next(iter(self._snapshots))]
+
+
+def _announced_sequence(value: bytes | None) -> int:
+    """Return the sequence that a record announces; 0 for one that announces nothing for a worker, or is broken."""
+    if value is None:
+        return 0
+    try:
+        announcement = msgspec.json.decode(value, type=ModelAnnounced)
+        return sequence_of(announcement.version) if announcement.name in (SCORER_NAME, POLICY_NAME) else 0
+    except ValueError as problem:
+        log.warning("announcement cannot be read", problem=str(problem))
+        return 0

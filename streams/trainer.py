@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
-from clv.errors import EventError, StoreConflict, StoreUnavailable
+from clv.errors import BrokerError, EventError, StoreConflict, StoreUnavailable
 from clv.outcomes import ExampleTopicEvent
 from clv.rules import DAY_MS
 from clv.topics import TRAINING_EXAMPLES
@@ -87,7 +88,7 @@ class Trainer:
         When set, a wait for the database ends with ``StoreUnavailable``.
     """
 
-    def __init__(  # noqa: PLR0913 - the composition root names each part
+    def __init__(
         self,
         settings: Settings,
         store: TrainerStore,
@@ -213,6 +214,8 @@ async def run_trainer(settings: Settings, stop: asyncio.Event) -> None:
     ------
     StoreConflict
         Another trainer has claimed the role.
+    BrokerError
+        The broker is gone, or refuses; the next start goes on.
     """
     ids = await ensure_topics(settings)
     database = Database(settings.sql_url)
@@ -223,6 +226,8 @@ async def run_trainer(settings: Settings, stop: asyncio.Event) -> None:
         # Once told to stop, nobody waits for a database.
         if not stop.is_set():
             raise
+    except KafkaError as problem:
+        raise BrokerError(f"the broker refuses the trainer: {type(problem).__name__}: {problem}") from problem
     finally:
         database.close()
 
