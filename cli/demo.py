@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+MAX_LEAD_DAYS = 7
+"""Event-days that the replay may be ahead of worker and trainer, so that models arrive in time to be used."""
+
 
 def command(
     is_ending: Annotated[bool, typer.Option("--exit-when-done", help="Print a summary and stop at the end.")] = False,
@@ -25,15 +28,25 @@ def command(
     from dataclasses import replace
     from pathlib import Path
 
-    from cli.following import Follower, log_of
+    from cli.following import Follower
+    from cli.sending import Sending
     from cli.topology import Topology
     from clv.settings import Settings
+    from producers.orderlog import LogOptions, read_order_log
+    from producers.replay import ReplayOptions, parse_speed
 
     given = Settings.from_env()
     settings = replace(given, data_dir=given.data_dir / "demo")
     shutil.rmtree(settings.data_dir, ignore_errors=True)
-    data = Path(__file__).parents[1] / "data" / "cdnow_orders.csv.gz"
+    log = read_order_log(Path(__file__).parents[1] / "data" / "cdnow_orders.csv.gz", LogOptions(currency="USD"))
+    sending = Sending(
+        log=log,
+        currency=log.currency,
+        options=ReplayOptions(speed=parse_speed(speed), limit=limit),
+        total=min(len(log), limit or len(log)),
+        max_lead_days=MAX_LEAD_DAYS,
+    )
     with Topology(settings, workers=workers) as topology:
-        follower = Follower(topology, log_of(data, settings, limit=limit), speed=speed, limit=limit)
+        follower = Follower(topology, sending)
         follower.run(is_ending=is_ending)
         follower.report(is_json=is_json)

@@ -65,7 +65,8 @@ def live_table(figures: dict[str, Any], *, sent: int, total: int | None, lag: La
     events, errors = figures["events"], figures["prequential_error"]
     rows = {
         "sent": f"{sent:,} of {total:,}" if total else f"{sent:,}",
-        "applied": f"{events['applied']:,}  ({rate:,.0f}/s)  duplicate {events['duplicate']:,}  dead {events['dead']:,}",
+        "applied": f"{events['applied']:,}  ({rate:,.0f}/s)",
+        "not applied": f"{events['duplicate']:,} duplicate, {events['dead']:,} dead letters",
         "event time": figures["event_time"][:10] or "-",
         "customers": f"{figures['customers']:,}  revenue {figures['revenue']} {figures['currency']}",
         "segments": "  ".join(f"{name} {count:,}" for name, count in figures["segments"].items()) or "-",

@@ -13,50 +13,33 @@ from rich.console import Console
 from rich.live import Live
 
 from cli.figures import live_table, run_figures, summary_lines
-from cli.sending import Sending, send
-from producers.orderlog import LogOptions, read_order_log
-from producers.replay import ReplayOptions, parse_speed
-from streams.lag import Lag, measure_lag
+from cli.sending import send
+from streams.lag import measure_lag
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from cli.sending import Sending
     from cli.topology import Topology
-    from clv.settings import Settings
-    from producers.orderlog import OrderLog
 
 LOOK_SECONDS = 1.0
-MAX_LEAD_DAYS = 7
-
-
-def log_of(
-    file: Path, settings: Settings, *, mapping: dict[str, str] | None = None, limit: int | None = None
-) -> OrderLog:
-    """Read an order log with the settings' currency; rejects go under the data directory."""
-    del limit
-    rejects = settings.data_dir / "rejects" / f"{file.name}.csv"
-    return read_order_log(file, LogOptions(given=mapping or {}, currency=settings.currency, rejects_path=rejects))
+STOP_SECONDS = 15.0
 
 
 class Follower:
-    """Sends a log in the background and shows what becomes of it.
+    """Shows what a running topology does, and sends a log to it in the background if there is one.
 
     Parameters
     ----------
     topology
         Running.
-    log
-        What to replay.
-    speed, limit
-        As ``clv replay`` takes them.
+    sending
+        What to replay and how; None just to watch.
     """
 
-    def __init__(self, topology: Topology, log: OrderLog, *, speed: str = "max", limit: int | None = None) -> None:
+    def __init__(self, topology: Topology, sending: Sending | None = None) -> None:
         self._topology = topology
-        self._log = log
-        self._options = ReplayOptions(speed=parse_speed(speed), limit=limit)
-        self._total = min(len(log), limit or len(log))
+        self._sending = sending
         self._sent = 0
+        self._is_stopping = False
         self._problem: BaseException | None = None
         self._started_at = time.monotonic()
         self._finished_at = 0.0
@@ -78,7 +61,9 @@ class Follower:
                     self._look(live)
                     time.sleep(LOOK_SECONDS)
             except KeyboardInterrupt:
-                self._console.print("stopping; the same command without --exit-when-done starts afresh")
+                self._console.print("stopping: what is under way is finished and stored")
+        self._is_stopping = True
+        self._thread.join(STOP_SECONDS)
 
     def report(self, *, is_json: bool) -> None:
         """Print the summary."""
@@ -92,21 +77,19 @@ class Follower:
             typer.echo("\n".join(summary_lines(figures)))
 
     def _send(self) -> None:
-        sending = Sending(
-            log=self._log,
-            currency=self._log.currency,
-            options=self._options,
-            total=self._total,
-            max_lead_days=MAX_LEAD_DAYS,
-        )
+        if self._sending is None:
+            return
         try:
-            send(sending, self._topology.connected(), self._observe)
+            send(self._sending, self._topology.connected(), self._observe)
         except BaseException as problem:  # noqa: BLE001 - raised again in the main thread
             self._problem = problem
 
     def _observe(self, sent: int, at_ms: int) -> None:
         del at_ms
         self._sent = sent
+        if self._is_stopping:
+            # What Ctrl-C does to a replay in the foreground: it flushes and remembers its place.
+            raise KeyboardInterrupt
 
     def _look(self, live: Live) -> None:
         if self._problem:
@@ -117,7 +100,5 @@ class Follower:
         if not self._thread.is_alive() and lag.is_none and not self._finished_at:
             self._finished_at = time.monotonic()
         rate = figures["events"]["in"] / ((self._finished_at or time.monotonic()) - self._started_at)
-        live.update(self._table(figures, lag, rate))
-
-    def _table(self, figures: dict[str, object], lag: Lag, rate: float) -> object:
-        return live_table(figures, sent=self._sent, total=self._total, lag=lag, rate=rate)
+        total = self._sending.total if self._sending else None
+        live.update(live_table(figures, sent=self._sent, total=total, lag=lag, rate=rate))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import typer
 
 COMMANDS: dict[str, str] = {
+    "up": "cli.up",
     "demo": "cli.demo",
     "worker": "cli.worker",
     "trainer": "cli.trainer",
@@ -23,6 +24,10 @@ COMMANDS: dict[str, str] = {
     "replay": "cli.replay",
     "generate": "cli.generate",
     "import": "cli.import_",
+    "export": "cli.export",
+    "train": "cli.train",
+    "models": "cli.models",
+    "dlq": "cli.dlq",
     "topics": "cli.topics",
     "doctor": "cli.doctor",
     "version": "cli.version",
@@ -51,6 +56,8 @@ def register(application: typer.Typer, invoked: str, commands: Mapping[str, str]
             continue
         module = importlib.import_module(module_name)
         if hasattr(module, "app"):
+            for subcommand in module.app.registered_commands:
+                subcommand.help = help_text(subcommand.callback.__doc__ or "")
             application.add_typer(module.app, name=name, help=help_text(module.__doc__ or ""))
         else:
             application.command(name, help=help_text(module.command.__doc__ or ""))(module.command)

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Self
 
 import structlog
 
-from clv.errors import ConfigError
+from clv.errors import ConfigError, ScorerError
 from storage.engine import Database
 from storage.schema import upgrade
 from streams.broker import EmbeddedBroker
 from streams.child_process import ChildProcess
 from streams.clients import bootstrap
+from streams.lag import measure_lag
 from streams.refill import refill
 from streams.topics import ensure_topics
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 30.0
+DRAIN_SECONDS = 30.0
+"""How long a stop waits for the sink to store what the workers gave out last."""
 STEADY_SECONDS = 60.0
 """A role that has run this long starts again at once when it ends."""
 
@@ -108,8 +111,7 @@ class Topology:
             upgrade(settings.sql_url)
             asyncio.run(self._prepare())
             self.roles = self._make_roles()
-            for role in self.roles:
-                stack.callback(role.stop)
+            stack.callback(self._stop_roles)
             self.look_after()
             self._exit = stack.pop_all()
         return self
@@ -125,6 +127,25 @@ class Topology:
     def connected(self) -> Settings:
         """Return the settings with the broker's address."""
         return replace(self.settings, broker=bootstrap(self.settings))
+
+    def _stop_roles(self) -> None:
+        """Stop workers first; then let the sink store what they gave out, since an embedded broker forgets it."""
+        writers = [role for role in self.roles if role.name in ("sink", "trainer")]
+        for role in self.roles:
+            if role not in writers:
+                role.stop()
+        if not self.settings.broker and all(role.process and role.process.is_running for role in writers):
+            self._await_stored()
+        for role in writers:
+            role.stop()
+
+    def _await_stored(self) -> None:
+        deadline = time.monotonic() + DRAIN_SECONDS
+        try:
+            while asyncio.run(measure_lag(self.settings, self.database)).outputs and time.monotonic() < deadline:
+                time.sleep(0.2)
+        except ScorerError as problem:
+            log.warning("could not see whether everything was stored", problem=str(problem))
 
     async def _prepare(self) -> None:
         await ensure_topics(self.settings)

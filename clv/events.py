@@ -52,11 +52,11 @@ class Item(msgspec.Struct, frozen=True):
 
 
 class Acquisition(msgspec.Struct, frozen=True):
-    """Where a customer came from; ``cost`` in the order's currency."""
+    """Where a customer came from; ``cost`` in the order's currency, null where it is not known."""
 
     source: Text = ""
     campaign_type: Text = ""
-    cost: Amount = 0
+    cost: Amount | None = None
 
 
 class _Wire(msgspec.Struct, frozen=True, tag_field="type"):
@@ -229,7 +229,7 @@ def _typed(
             tuple({item.category: None for item in wire.items if item.category}),
             acquired.source if acquired else "",
             acquired.campaign_type if acquired else "",
-            _not_negative(to_minor(acquired.cost, digits)) if acquired else -1,
+            _not_negative(to_minor(acquired.cost, digits)) if acquired and acquired.cost is not None else -1,
         )
     if isinstance(wire, _OrderRefunded):
         _check_currency(wire.currency, currency)

@@ -241,7 +241,7 @@ def _attribute(state: CustomerState, event: Happening) -> None:
     if len(state.categories) > MAX_CATEGORIES:
         earliest = sorted(state.categories.items(), key=lambda item: (item[1], item[0]))[:MAX_CATEGORIES]
         state.categories = dict(earliest)
-    if event.acquisition_cost_minor < 0:
+    if not event.source and not event.campaign_type and event.acquisition_cost_minor < 0:
         return
     offered = (at, event.source, event.campaign_type, event.acquisition_cost_minor)
     held = (state.acquired_ms, state.source, state.campaign_type, state.acquisition_cost_minor)

@@ -127,9 +127,13 @@ class OrdersRunner:
         processor = self._processors.get(number)
         if processor is None:
             rows = self._store.rows(number)
-            end_offset = self._end_offset(number)
             processor = PartitionProcessor(
-                number, rows, topic_id=self._topic_id, rules=self._rules, end_offset=end_offset
+                number,
+                rows,
+                topic_id=self._topic_id,
+                rules=self._rules,
+                batch_records=self._batch_records,
+                end_offset=self._end_offset(number),
             )
             if processor.was_recreated:
                 log.warning("orders topic was recreated", partition=number, topic_id=self._topic_id)

@@ -22,6 +22,10 @@ MAX_IN_FLIGHT = 8
 """Batches of a partition that may be under way; with the batch size it bounds what a crash can repeat."""
 
 
+KafkaRecord = tuple[bytes | None, bytes | None, "Headers"]
+"""Key, value and headers of a record to send."""
+
+
 class Write(NamedTuple):
     """One batch's results: records to the output topics, rows to the changelog, and what to do once all is durable."""
 
@@ -118,7 +122,7 @@ class PartitionDelivery:
         rows: dict[bytes, bytes | None] = {}
         for batch in batches:
             for key, row in batch.write.rows.items():
-                # Moved to the end: a partition's own row says that those before it are there, and must not precede them.
+                # Moved to the end: a partition's own row says that its customers' rows are there, so it comes last.
                 rows.pop(key, None)
                 rows[key] = row
         offset = await self._write_changelog(rows)
@@ -132,13 +136,13 @@ class PartitionDelivery:
         """Write rows; return the offset of the last, or -1 where there were none."""
         if not rows:
             return -1
-        records: list[tuple[bytes | None, bytes | None, Headers]] = [(key, value, []) for key, value in rows.items()]
+        records: list[KafkaRecord] = [(key, value, []) for key, value in rows.items()]
         futures = await send_records(self._producer, self._changelog, self._partition, records)
         places = await asyncio.gather(*(future for future, _ in futures))
         return max(int(place.offset) + count - 1 for place, (_, count) in zip(places, futures, strict=True))
 
     async def _send_outputs(self, outputs: list[Produced]) -> list[asyncio.Future[Any]]:
-        by_topic: dict[str, list[tuple[bytes | None, bytes | None, Headers]]] = defaultdict(list)
+        by_topic: dict[str, list[KafkaRecord]] = defaultdict(list)
         for record in outputs:
             by_topic[record.topic].append((record.key, record.value, record.headers))
         sent = []
@@ -151,7 +155,7 @@ async def send_records(
     producer: AIOKafkaProducer,
     topic: str,
     partition: int,
-    records: Iterable[tuple[bytes | None, bytes | None, Headers]],
+    records: Iterable[KafkaRecord],
 ) -> list[tuple[asyncio.Future[Any], int]]:
     """Send records in as few batches as they fit; return each batch's future and number of records.
 

@@ -116,4 +116,11 @@ class MaturityMerge:
 
     def offsets(self) -> dict[int, int]:
         """Return from where each partition has to be read again after a restart."""
-        return {p: self._held[p][0].offset if self._held[p] else self._next.get(p, 0) for p in self._held}
+        return {p: held[0].offset if held else self._next.get(p, 0) for p, held in self._held.items()}
+
+    def safe_watermarks(self) -> dict[int, int]:
+        """Return the watermarks to restart with: none beyond an example that ``offsets`` say has to be read again."""
+        return {
+            p: min(self.watermarks[p], held[0].place.matured_ms) if held else self.watermarks[p]
+            for p, held in self._held.items()
+        }

@@ -15,6 +15,7 @@ from clv.timers import TimerIndex
 from clv.topics import ORDERS
 from clv.watermark import Adoption, PartitionState
 from streams.codecs import Produced, to_record
+from streams.delivery import MAX_IN_FLIGHT
 from streams.store import PARTITION_KEY
 
 if TYPE_CHECKING:
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
     from streams.store import PartitionRows
 
 KEPT_ADOPTIONS = 8
-REPEATABLE_OFFSETS = 100_000
-"""Offsets beyond the last durable position that an earlier owner may have given out already: they keep its models.
+REPEATABLE_BATCHES = 2 * (2 * MAX_IN_FLIGHT + 2)
+"""Batches beyond the last durable position that an earlier owner may have given out already: they keep its models.
 
-It bounds what can be in flight (twice ``MAX_IN_FLIGHT`` batches of records) with room for holes between offsets.
+Twice what can be in flight (queued, being delivered, and one at either end), for holes between offsets.
 """
 
 log = structlog.get_logger(__name__)
@@ -68,12 +69,21 @@ class PartitionProcessor:
         Identity of the source topic now; positions in rows of another identity mean nothing.
     rules
         The deployment's rules.
+    batch_records
+        Most records handled as one batch.
     end_offset
         Where the partition ended when it came to this worker; nobody can have given out anything from there on.
     """
 
     def __init__(
-        self, number: int, rows: PartitionRows, *, topic_id: str, rules: Rules, end_offset: int | None = None
+        self,
+        number: int,
+        rows: PartitionRows,
+        *,
+        topic_id: str,
+        rules: Rules,
+        batch_records: int,
+        end_offset: int | None = None,
     ) -> None:
         self.number = number
         self._rows = rows
@@ -82,13 +92,13 @@ class PartitionProcessor:
         self._overlay: dict[bytes, tuple[bytes, int]] = {}
         self._batch_number = 0
         self.state, self.was_recreated = _load_state(rows, topic_id)
-        self._repeatable_to = self._last_repeatable(end_offset)
+        self._repeatable_to = self._last_repeatable(batch_records, end_offset)
         self._timers = TimerIndex((due_of(row), key.decode()) for key, row in rows.items() if key != PARTITION_KEY)
 
-    def _last_repeatable(self, end_offset: int | None) -> int:
+    def _last_repeatable(self, batch_records: int, end_offset: int | None) -> int:
         if not self.state.adoptions:
             return -1
-        bound = self.state.applied_offset + REPEATABLE_OFFSETS
+        bound = self.state.applied_offset + REPEATABLE_BATCHES * batch_records
         return bound if end_offset is None else min(bound, end_offset - 1)
 
     def get(self, customer_id: str) -> Row | None:

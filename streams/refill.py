@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from clv.topics import changelog_topic
 from storage.states import count_states, iter_states
 from streams.clients import aiokafka_settings
-from streams.delivery import send_records
+from streams.delivery import KafkaRecord, send_records
 
 if TYPE_CHECKING:
     from clv.settings import Settings
@@ -41,7 +41,7 @@ async def refill(settings: Settings, database: Database) -> int:
     try:
         for rows in iter_states(database):
             for partition in sorted({place for place, _, _ in rows}):
-                records = [(key, row, []) for place, key, row in rows if place == partition]
+                records: list[KafkaRecord] = [(key, row, []) for place, key, row in rows if place == partition]
                 for future, _ in await send_records(producer, changelog, partition, records):
                     await future
             count += len(rows)

@@ -8,6 +8,7 @@ from there on.
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from faust.stores import base
@@ -85,7 +86,7 @@ class RocksRows:
         path.parent.mkdir(parents=True, exist_ok=True)
         options = rocksdict.Options(raw_mode=True)
         options.create_if_missing(True)
-        self._new_batch = lambda: rocksdict.WriteBatch(raw_mode=True)
+        self._new_batch = partial(rocksdict.WriteBatch, raw_mode=True)
         self._db = rocksdict.Rdict(str(path), options)
 
     def get(self, key: bytes) -> bytes | None:

@@ -194,7 +194,7 @@ class Trainer:
             state.is_refilling = bool(is_more)
         learn(training, examples)
         published = training.step(merge.through_ms)
-        state.watermarks, state.through_ms = dict(merge.watermarks), merge.through_ms
+        state.watermarks, state.through_ms = merge.safe_watermarks(), merge.through_ms
         self._store.save(training, published, offsets=merge.offsets())
         return published
 

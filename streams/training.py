@@ -49,8 +49,8 @@ class TrainerState(msgspec.Struct):
     """All that a trainer keeps between runs; times are epoch milliseconds of event time, -1 for never.
 
     ``trainer`` is the process that has claimed the role. While ``is_refilling``, examples that the topic may have lost
-    are read from SQL. ``outbox`` holds the announcements of the last publication: they are sent again at a start, in
-    case the one before ended between storing and sending.
+    are read from SQL. ``outbox`` holds the last announcement of every model and segment: they are sent again at a
+    start, in case the run before ended between storing and sending, or the broker has forgotten them.
     """
 
     trainer: str = ""
@@ -134,8 +134,7 @@ class Training:
             events += self._publish(now_ms, artifacts, policy)
         events += self._budget(now_ms)
         state.learner = self.learner.to_state()
-        if events:
-            state.outbox = events
+        state.outbox = _latest([*state.outbox, *events])
         return Publication(artifacts, events)
 
     def _refit(self, now_ms: int) -> list[Artifact]:
@@ -243,6 +242,16 @@ class Training:
             )
             for signal in signals
         ]
+
+
+def _latest(events: list[ModelAnnounced | BudgetSignal]) -> list[ModelAnnounced | BudgetSignal]:
+    """Return the last event of every name or segment, in their order."""
+    latest: dict[str, ModelAnnounced | BudgetSignal] = {}
+    for event in events:
+        subject = event.name if isinstance(event, ModelAnnounced) else event.signal.segment
+        latest.pop(subject, None)
+        latest[subject] = event
+    return list(latest.values())
 
 
 def read_histories(database: Database, as_of_ms: int, rules: Rules) -> Histories | None:

@@ -81,17 +81,17 @@ async def watch(app: Any, producer: AIOKafkaProducer) -> None:
         await asyncio.sleep(LOOK_SECONDS)
         await _check_identity(app)
         if app.in_recovery or app.rebalancing or not app.runner:
+            # What stood still meanwhile was not idle, and not stuck.
+            acked, idle = Progress(), Progress()
             continue
         now = time.monotonic()
-        for tp in sorted(app.consumer.assignment()):
-            if tp.topic == ORDERS:
-                _check_stuck(app, tp, acked, now)
-        for number, processor in list(app.runner.processors.items()):
-            state = processor.state
-            still = idle.still_seconds(number, state.applied_offset, now)
+        for tp in sorted(tp for tp in app.consumer.assignment() if tp.topic == ORDERS):
+            await check_stuck(app.consumer, tp, acked, now)
+            state = app.runner.processor(tp.partition).state
+            still = idle.still_seconds(tp.partition, state.applied_offset, now)
             as_of_ms = idle_tick_ms(state, int(time.time() * 1000), rules)
             if still >= IDLE_SECONDS and as_of_ms is not None:
-                await producer.send_and_wait(ORDERS, _tick(number, as_of_ms), partition=number)
+                await producer.send_and_wait(ORDERS, _tick(tp.partition, as_of_ms), partition=tp.partition)
 
 
 async def _check_identity(app: Any) -> None:
@@ -104,11 +104,24 @@ async def _check_identity(app: Any) -> None:
         raise TopicRecreated(f"{ORDERS} is now {found}, was {app.topic_ids[ORDERS]}")
 
 
-def _check_stuck(app: Any, tp: Any, acked: Progress, now: float) -> None:
-    position = app.consumer.acked_to(tp)
-    end = app.consumer.highwater(tp)
+async def check_stuck(consumer: Any, tp: Any, acked: Progress, now: float) -> None:
+    """Look whether a partition's acknowledgements have stood still with something to do.
+
+    Records handed over and not acknowledged are something to do, and so are records not fetched. That the last
+    acknowledged offset lies before the end says nothing: transaction markers and compaction leave holes there.
+
+    Raises
+    ------
+    StuckPartition
+        After ``STUCK_SECONDS``.
+    """
+    position = consumer.acked_to(tp)
     still = acked.still_seconds(tp.partition, position, now)
-    if end is not None and position < end and still >= STUCK_SECONDS:
+    end = consumer.highwater(tp)
+    if still < STUCK_SECONDS or end is None or position >= end:
+        return
+    fetched = await consumer.position(tp)
+    if any(message.tp == tp for message in consumer.unacked) or fetched is None or fetched < end:
         raise StuckPartition(f"partition {tp.partition} stands at {position} of {end} for {still:.0f} s")
 
 

@@ -1,0 +1,69 @@
+"""The project's pages, and what can be read out of them: commands, links, names."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING, NamedTuple
+
+from tests.conftest import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "data").glob("*.md")])
+PAGE_NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_INLINE = re.compile(r"`([^`\n]+)`")
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_ASSIGNMENT = re.compile(r"^[A-Z_]+=")
+
+
+class Command(NamedTuple):
+    """A command line of a page, without assignments before it."""
+
+    page: str
+    words: tuple[str, ...]
+
+
+def text_of(name: str) -> str:
+    """Return a page's text."""
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def commands(program: str) -> list[Command]:
+    """Return every call of a program with arguments in the shell blocks and the inline code of all pages, each once."""
+    found = [
+        Command(name, words)
+        for name in PAGE_NAMES
+        for line in _code_lines(text_of(name))
+        if len(words := _words(line)) > 1 and words[0] in {program, f".venv/bin/{program}"}
+    ]
+    return list(dict.fromkeys(found))
+
+
+def links(name: str) -> list[Path]:
+    """Return the files that a page links to."""
+    page = ROOT / name
+    targets = [target.partition("#")[0] for target in _LINK.findall(text_of(name)) if "://" not in target]
+    return [page.parent / target for target in targets if target]
+
+
+def inline_code(name: str) -> list[str]:
+    """Return a page's pieces of inline code."""
+    return _INLINE.findall(_FENCE.sub("", text_of(name)))
+
+
+def _code_lines(text: str) -> list[str]:
+    blocks = [body for language, body in _FENCE.findall(text) if language == "sh"]
+    return [*"\n".join(blocks).splitlines(), *_INLINE.findall(_FENCE.sub("", text))]
+
+
+def _words(line: str) -> tuple[str, ...]:
+    try:
+        words = shlex.split(line, comments=True)
+    except ValueError:
+        return ()
+    while words and _ASSIGNMENT.match(words[0]):
+        words.pop(0)
+    return () if any("…" in word for word in words) else tuple(words)
