@@ -213,7 +213,9 @@ def event_id(*cause: str | int) -> str:
     >>> event_id("score", "c1", "e1", "v3") == event_id("score", "c1", "e1", "v3")
     True
     """
-    return hashlib.blake2b("\x1f".join(map(str, cause)).encode(), digest_size=16).hexdigest()
+    # A part that holds the separator must not read like two parts.
+    parts = [str(part).replace("\x1e", "\x1e\x1e").replace("\x1f", "\x1e\x1f") for part in cause]
+    return hashlib.blake2b("\x1f".join(parts).encode(), digest_size=16).hexdigest()
 
 
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()

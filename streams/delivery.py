@@ -22,6 +22,8 @@ MAX_IN_FLIGHT = 8
 """Batches of a partition that may be under way; with the batch size it bounds what a crash can repeat."""
 
 
+NO_OFFSET = -1
+"""Durable, but the changelog is not wholly applied up to a later place than before: others share the write."""
 KafkaRecord = tuple[bytes | None, bytes | None, "Headers"]
 """Key, value and headers of a record to send."""
 
@@ -126,16 +128,17 @@ class PartitionDelivery:
                 rows.pop(key, None)
                 rows[key] = row
         offset = await self._write_changelog(rows)
-        for batch in batches:
-            batch.write.on_durable(offset)
+        for batch in batches[:-1]:
+            batch.write.on_durable(NO_OFFSET)
+        batches[-1].write.on_durable(offset)
         self._unfinished -= len(batches)
         if not self._unfinished:
             self._idle.set()
 
     async def _write_changelog(self, rows: Mapping[bytes, bytes | None]) -> int:
-        """Write rows; return the offset of the last, or -1 where there were none."""
+        """Write rows; return the offset of the last, or ``NO_OFFSET`` where there were none."""
         if not rows:
-            return -1
+            return NO_OFFSET
         records: list[KafkaRecord] = [(key, value, []) for key, value in rows.items()]
         futures = await send_records(self._producer, self._changelog, self._partition, records)
         places = await asyncio.gather(*(future for future, _ in futures))

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from faust.stores import base
 
+from clv.state import incarnation_code
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
@@ -31,7 +33,7 @@ class PartitionRows(Protocol):
         ...
 
     def put(self, rows: Mapping[bytes, bytes | None], changelog_offset: int) -> None:
-        """Write rows (None deletes), all at once, and the changelog offset that holds the last of them."""
+        """Write rows (None deletes) at once, and how far the changelog is applied with them; -1: as before."""
         ...
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
@@ -102,7 +104,8 @@ class RocksRows:
                 batch.delete(key)
             else:
                 batch.put(key, value)
-        batch.put(self._OFFSET_KEY, str(changelog_offset).encode())
+        if changelog_offset >= 0:
+            batch.put(self._OFFSET_KEY, str(changelog_offset).encode())
         self._db.write(batch)
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
@@ -181,7 +184,13 @@ class RocksStore(MemoryStore):
     """The same in RocksDB, under the application's table directory."""
 
     def _open(self, partition: int) -> RocksRows:
-        return RocksRows(self.app.conf.tabledir / f"{self.table_name}-{partition}.rocksdb")
+        """Open a partition's database for this life of the changelog; what belongs to an earlier one goes."""
+        life = incarnation_code(self.app.topic_ids[self.table.changelog_topic_name])
+        path = self.app.conf.tabledir / f"{self.table_name}-{partition}-{life:08x}.rocksdb"
+        for other in self.app.conf.tabledir.glob(f"{self.table_name}-{partition}-*.rocksdb"):
+            if other != path:
+                shutil.rmtree(other, ignore_errors=True)
+        return RocksRows(path)
 
     def reset_state(self) -> None:
         """Forget everything local, files included."""

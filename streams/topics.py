@@ -13,6 +13,7 @@ import structlog
 import tenacity
 
 from clv.errors import BrokerError, ConfigError
+from clv.state import incarnation_code
 from clv.topics import TOPICS, TopicSpec, changelog_topic
 from streams.admin import admin_client
 
@@ -225,4 +226,4 @@ def _broker_configs(admin: KafkaAdminClient, names: list[str]) -> dict[str, dict
 
 def orders_group(settings: Settings, orders_topic_id: str) -> str:
     """Return the consumer group of the workers: its committed offsets belong to one life of the orders topic alone."""
-    return f"{settings.group}-workers-{orders_topic_id[:8]}"
+    return f"{settings.group}-workers-{incarnation_code(orders_topic_id):08x}"

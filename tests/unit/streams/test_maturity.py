@@ -35,6 +35,12 @@ def passed(partition: int, day: int) -> WatermarkPassed:
     return WatermarkPassed(f"w{partition}-{day}", partition, rfc3339(DAY0_MS + day * DAY_MS), "t", 0, {})
 
 
+def feed(merge: MaturityMerge, partition: int, *events: ExampleTopicEvent, offset: int = 0) -> None:
+    """Add consecutive records of a partition."""
+    for place, event in enumerate(events, offset):
+        merge.add(partition, place, event)
+
+
 def merge_of(partitions: int = 2) -> MaturityMerge:
     """Return a merge that knows nothing yet."""
     return MaturityMerge(dict.fromkeys(range(partitions), -1), {}, -1)
@@ -126,8 +132,7 @@ def test_what_matures_at_the_watermark_waits() -> None:
 def test_a_repetition_behind_a_held_example_is_not_learned_again() -> None:
     """An example that comes again after one was released and while a later one is held counts once."""
     merge = merge_of(1)
-    for offset, event in enumerate([matured("a", 1), matured("b", 5), matured("a", 1, scorer="s2"), passed(0, 3)]):
-        merge.add(0, offset, event)
+    feed(merge, 0, matured("a", 1), matured("b", 5), matured("a", 1, scorer="s2"), passed(0, 3))
     assert merge.release() == [matured("a", 1)]
     merge.add(0, 4, passed(0, 9))
     assert merge.release() == [matured("b", 5)]
@@ -136,8 +141,7 @@ def test_a_repetition_behind_a_held_example_is_not_learned_again() -> None:
 def test_an_example_out_of_order_is_put_in_order_and_read_again() -> None:
     """One that comes behind a later one is released first; the restart offset covers both."""
     merge = merge_of(1)
-    for offset, event in enumerate([matured("b", 5), matured("a", 4), passed(0, 5)]):
-        merge.add(0, offset, event)
+    feed(merge, 0, matured("b", 5), matured("a", 4), passed(0, 5))
     assert merge.offsets() == {0: 0}
     assert merge.release() == [matured("a", 4)]
     assert merge.offsets() == {0: 0}
@@ -146,15 +150,13 @@ def test_an_example_out_of_order_is_put_in_order_and_read_again() -> None:
 def test_a_restart_does_not_pass_over_what_is_read_again() -> None:
     """An example held at a restart is still learned when another partition's time moves before it is read again."""
     merge = merge_of()
-    for offset, event in enumerate([matured("a", 5), passed(0, 9)]):
-        merge.add(0, offset, event)
+    feed(merge, 0, matured("a", 5), passed(0, 9))
     merge.add(1, 0, passed(1, 3))
     assert merge.release() == []
     merge = MaturityMerge(merge.safe_watermarks(), merge.offsets(), merge.through_ms)
     merge.add(1, 1, passed(1, 7))
     assert merge.release() == []
-    for offset, event in enumerate([matured("a", 5), passed(0, 9)]):
-        merge.add(0, offset, event)
+    feed(merge, 0, matured("a", 5), passed(0, 9))
     assert merge.release() == [matured("a", 5)]
 
 

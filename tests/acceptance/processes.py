@@ -1,0 +1,104 @@
+"""The product's commands as processes that never outlive a test, and waiting for what they do."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import operator
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import tenacity
+
+from storage.engine import Database
+from storage.overview import summarise
+from streams.child_process import ChildProcess
+from streams.lag import measure_lag
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from cli.topology import Topology
+    from clv.settings import Settings
+
+
+def wait_until(condition: Callable[[], bool], *, seconds: float, what: str) -> None:
+    """Ask again and again until the condition holds; fail the test, saying what was awaited, when it takes longer."""
+    wait = tenacity.Retrying(
+        stop=tenacity.stop_after_delay(seconds),
+        wait=tenacity.wait_fixed(0.2),
+        retry=tenacity.retry_if_result(operator.not_),
+        retry_error_callback=lambda _: False,
+    )
+    assert wait(condition), f"within {seconds} seconds: {what}"
+
+
+@contextlib.contextmanager
+def running(settings: Settings, *arguments: str, program: tuple[str, ...] = ("-m", "cli.main")) -> Iterator[Command]:
+    """Run a command of the product with these settings; what is left of it when the block ends is killed."""
+    command = Command(settings, arguments, program)
+    try:
+        yield command
+    finally:
+        command.process.stop(timeout_seconds=0.0)
+
+
+def run(settings: Settings, *arguments: str, seconds: float) -> str:
+    """Run a command to its end, which must be a good one; return what it wrote."""
+    with running(settings, *arguments) as command:
+        command.finish(seconds=seconds)
+        return command.output
+
+
+class Command:
+    """A command of the product, started; made by ``running``."""
+
+    def __init__(self, settings: Settings, arguments: tuple[str, ...], program: tuple[str, ...]) -> None:
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("CLV_")}
+        self._name = " ".join(arguments)
+        self._log_path = _new_path(settings.data_dir / "logs", arguments[0])
+        self.process = ChildProcess(
+            [sys.executable, *program, *arguments], self._log_path, environ=environ | settings.to_env()
+        )
+
+    @property
+    def output(self) -> str:
+        """What it has written so far, to standard output and error."""
+        return self._log_path.read_text(encoding="utf-8", errors="replace")
+
+    def finish(self, *, seconds: float, exit_code: int = 0) -> None:
+        """Wait for the command's end, which must have this exit code."""
+        wait_until(lambda: not self.process.is_running, seconds=seconds, what=f"{self._name} ends")
+        assert self.exit_code == exit_code, self.output[-2000:]
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended; None while it runs."""
+        return exit_code_of(self.process)
+
+
+def exit_code_of(process: ChildProcess) -> int | None:
+    """Return how a process ended; None while it runs."""
+    return process._child.poll()
+
+
+def is_caught_up(topology: Topology) -> bool:
+    """Look after the roles, and tell whether everyone has caught up with all that was sent."""
+    topology.look_after()
+    return asyncio.run(measure_lag(topology.connected(), topology.database)).is_none
+
+
+def orders_behind(topology: Topology) -> int:
+    """Return how many records of the orders topic SQL does not show yet."""
+    return asyncio.run(measure_lag(topology.connected(), topology.database)).orders
+
+
+def counts(database: Database) -> dict[str, int]:
+    """Return what the workers counted, as far as SQL shows it."""
+    return summarise(database).counts
+
+
+def _new_path(folder: Path, name: str) -> Path:
+    return folder / f"{name}-{len(list(folder.glob(f'{name}-*')))}.log"
