@@ -42,12 +42,25 @@ def upgrade(url: str) -> None:
     try:
         if database.file:
             _create_file(database.file, database.location)
-        with database.reading() as connection:
-            if _revision(connection) == _scripts().get_current_head():
-                return
+        if is_current(database):
+            return
         _migrate(database, lambda configuration: command.upgrade(configuration, "head"))
     finally:
         database.close()
+
+
+def is_current(database: Database) -> bool:
+    """Tell whether the tables are as this build needs them.
+
+    Raises
+    ------
+    StoreUnavailable
+        When the database cannot be reached; a retry may help.
+    StoreError
+        When a newer build has migrated it already.
+    """
+    with database.reading() as connection:
+        return _revision(connection) == _scripts().get_current_head()
 
 
 def downgrade(url: str) -> None:

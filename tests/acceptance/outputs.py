@@ -28,11 +28,15 @@ E = TypeVar("E", Score, SegmentChange, TrainingExample)
 
 
 class Outputs(NamedTuple):
-    """Events by id, in the order of their partitions; ``repeats`` counts the records that repeated one, by topic."""
+    """Events by id, in the order of their partitions, and the event ids of the orders that they came from.
+
+    ``repeats`` counts the records that repeated another, by topic.
+    """
 
     scores: dict[str, Score]
     changes: dict[str, SegmentChange]
     examples: dict[str, TrainingExample]
+    order_ids: set[str]
     repeats: Counter[str]
 
 
@@ -58,21 +62,15 @@ def read_outputs(settings: Settings) -> Outputs:
     changes = events(SEGMENT_CHANGES, SegmentChange)
     matured = events(TRAINING_EXAMPLES, ExampleTopicEvent)  # type: ignore[arg-type]  # msgspec takes a union
     examples = {name: event for name, event in matured.items() if isinstance(event, TrainingExample)}
-    return Outputs(scores, changes, examples, repeats)
+    return Outputs(scores, changes, examples, _order_ids(settings), repeats)
 
 
-def order_event_ids(settings: Settings) -> set[str]:
-    """Return the event ids of the orders on the orders topic."""
-    events = (msgspec.json.decode(record.value) for record in read_topic(settings, ORDERS))
-    return {event["event_id"] for event in events if event["type"] == "OrderPlaced"}
-
-
-def check_outputs(outputs: Outputs, order_ids: set[str]) -> None:
+def check_outputs(outputs: Outputs) -> None:
     """Fail unless every order was scored once, by models of its past, and nothing is missing or extra.
 
     Every customer's segment changes must lead from one to the next, and a label must exist once.
     """
-    assert Counter(s.cause for s in outputs.scores.values() if s.reason == "order") == Counter(order_ids)
+    assert Counter(s.cause for s in outputs.scores.values() if s.reason == "order") == Counter(outputs.order_ids)
     assert [s for s in outputs.scores.values() if not _is_of_its_past(s)] == []
     for changes in _by_customer(outputs.changes.values()).values():
         assert [c.from_segment for c in changes] == [None, *(c.to_segment for c in changes[:-1])]
@@ -87,6 +85,11 @@ def check_sql(database: Database, outputs: Outputs) -> None:
     assert _stored(database, tables.training_examples.c.event_id) == set(outputs.examples)
     last = {scores[-1].event_id for scores in _by_customer(outputs.scores.values()).values()}
     assert _stored(database, tables.customers.c.score_event_id) == last
+
+
+def _order_ids(settings: Settings) -> set[str]:
+    events = (msgspec.json.decode(record.value) for record in read_topic(settings, ORDERS))
+    return {event["event_id"] for event in events if event["type"] == "OrderPlaced"}
 
 
 def _is_of_its_past(score: Score) -> bool:

@@ -6,22 +6,23 @@ import asyncio
 import contextlib
 import operator
 import os
+import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tenacity
 
-from storage.engine import Database
 from storage.overview import summarise
 from streams.child_process import ChildProcess
 from streams.lag import measure_lag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from cli.topology import Topology
     from clv.settings import Settings
+    from storage.engine import Database
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float, what: str) -> None:
@@ -36,13 +37,13 @@ def wait_until(condition: Callable[[], bool], *, seconds: float, what: str) -> N
 
 
 @contextlib.contextmanager
-def running(settings: Settings, *arguments: str, program: tuple[str, ...] = ("-m", "cli.main")) -> Iterator[Command]:
+def running(settings: Settings, *arguments: str, program: str = "clv") -> Iterator[Command]:
     """Run a command of the product with these settings; what is left of it when the block ends is killed."""
     command = Command(settings, arguments, program)
     try:
         yield command
     finally:
-        command.process.stop(timeout_seconds=0.0)
+        command.process.stop(signal_number=signal.SIGKILL)
 
 
 def run(settings: Settings, *arguments: str, seconds: float) -> str:
@@ -55,39 +56,44 @@ def run(settings: Settings, *arguments: str, seconds: float) -> str:
 class Command:
     """A command of the product, started; made by ``running``."""
 
-    def __init__(self, settings: Settings, arguments: tuple[str, ...], program: tuple[str, ...]) -> None:
+    def __init__(self, settings: Settings, arguments: tuple[str, ...], program: str) -> None:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("CLV_")}
-        self._name = " ".join(arguments)
-        self._log_path = _new_path(settings.data_dir / "logs", arguments[0])
-        self.process = ChildProcess(
-            [sys.executable, *program, *arguments], self._log_path, environ=environ | settings.to_env()
-        )
+        folder = settings.data_dir / "logs"
+        self._name = " ".join([program, *arguments])
+        self._log_path = folder / f"{program}-{len(list(folder.glob('*')))}.log"
+        path = Path(sys.executable).parent / program
+        self.process = ChildProcess([str(path), *arguments], self._log_path, environ=environ | settings.to_env())
 
     @property
     def output(self) -> str:
         """What it has written so far, to standard output and error."""
         return self._log_path.read_text(encoding="utf-8", errors="replace")
 
-    def finish(self, *, seconds: float, exit_code: int = 0) -> None:
-        """Wait for the command's end, which must have this exit code."""
+    def finish(self, *, seconds: float) -> None:
+        """Wait for the command's end, which must be a good one."""
         wait_until(lambda: not self.process.is_running, seconds=seconds, what=f"{self._name} ends")
-        assert self.exit_code == exit_code, self.output[-2000:]
+        assert exit_code_of(self.process) == 0, self.output[-2000:]
 
-    @property
-    def exit_code(self) -> int | None:
-        """How it ended; None while it runs."""
+    def end(self, signal_number: int, *, seconds: float = 30.0) -> int | None:
+        """Send a signal, wait for the end, and return the exit code."""
+        self.process.stop(signal_number=signal_number, timeout_seconds=seconds)
         return exit_code_of(self.process)
 
 
 def exit_code_of(process: ChildProcess) -> int | None:
-    """Return how a process ended; None while it runs."""
+    """Return how a process ended: its exit status, a signal as a negative number; None while it runs."""
     return process._child.poll()
+
+
+def has_caught_up(settings: Settings, database: Database) -> bool:
+    """Tell whether everyone has caught up with all that was sent."""
+    return asyncio.run(measure_lag(settings, database)).is_none
 
 
 def is_caught_up(topology: Topology) -> bool:
     """Look after the roles, and tell whether everyone has caught up with all that was sent."""
     topology.look_after()
-    return asyncio.run(measure_lag(topology.connected(), topology.database)).is_none
+    return has_caught_up(topology.connected(), topology.database)
 
 
 def orders_behind(topology: Topology) -> int:
@@ -95,10 +101,6 @@ def orders_behind(topology: Topology) -> int:
     return asyncio.run(measure_lag(topology.connected(), topology.database)).orders
 
 
-def counts(database: Database) -> dict[str, int]:
-    """Return what the workers counted, as far as SQL shows it."""
-    return summarise(database).counts
-
-
-def _new_path(folder: Path, name: str) -> Path:
-    return folder / f"{name}-{len(list(folder.glob(f'{name}-*')))}.log"
+def applied(database: Database) -> int:
+    """Return how many events the workers have applied, as far as SQL shows it."""
+    return summarise(database).counts.get("applied", 0)

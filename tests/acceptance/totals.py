@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
@@ -14,9 +15,10 @@ from storage.tables import customers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from storage.engine import Database
+
+CDNOW = Path(__file__).parents[2] / "data" / "cdnow_orders.csv.gz"
 
 
 class Totals(NamedTuple):
@@ -40,6 +42,13 @@ def csv_totals(*files: Path) -> dict[str, Totals]:
     rows["minor"] = [int(Decimal(amount) * 100) for amount in rows["amount"]]
     sums = rows.groupby("customer_id")["minor"].agg(["count", "sum"])
     return {str(row.Index): Totals(int(row[1]), int(row[2])) for row in sums.itertuples()}
+
+
+def write_sample(path: Path, *, ending: str) -> Path:
+    """Write the orders of CDNOW's customers whose id ends so, and return where: all of its time, few of its rows."""
+    rows = pd.read_csv(CDNOW, dtype=str)
+    rows[rows["customer_id"].str.endswith(ending)].to_csv(path, index=False)
+    return path
 
 
 def event_totals(lines: Iterable[str]) -> dict[str, Totals]:

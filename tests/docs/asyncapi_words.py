@@ -74,7 +74,7 @@ FIELDS: dict[str, str] = {
     "unit_price": "Price of one unit; not used: the order's total counts.",
     "source": "Source, for example search; empty when unknown.",
     "campaign_type": "Type of the campaign that won the customer; empty when unknown.",
-    "cost": "What winning the customer cost, in major units.",
+    "cost": "What winning the customer cost, in major units; absent or null when unknown.",
     "cause": "What led to it: an event's id, or silence:<epoch ms>.",
     "reason": "Why it happened.",
     "horizon_days": "Days after as_of that the value covers.",

@@ -33,7 +33,7 @@ DAYS = 170
 SETTINGS = Settings(partitions=PARTITIONS, refit_days=10_000)
 
 
-class Crash(Exception):  # noqa: N818  # not an error of ours: it stands for kill -9
+class Crash(Exception):  # not an error of ours: it stands for kill -9
     """The process ends here."""
 
 
@@ -115,8 +115,10 @@ class FlakyStore(TrainerStore):
         how = self._fails()
         if how == "before":
             raise StoreUnavailable("the database is locked")
+        before = self._saved
         super().save(training, published, **places)
         if how == "after":
+            self._saved = before
             raise StoreUnavailable("the connection broke during the commit")
         if how == "crash":
             raise Crash
@@ -155,11 +157,16 @@ def trainer_on(
     return Trainer(SETTINGS, kept, consumer=topic, producer=producer, topic_id=topic_id, stop=asyncio.Event())
 
 
-async def run_to_the_end(trainer: Trainer, topic: ExamplesTopic) -> None:
-    """Run a trainer until it has read everything."""
-    await trainer.begin()
+async def run_on(trainer: Trainer, topic: ExamplesTopic) -> None:
+    """Step until everything has been read."""
     while not topic.is_read:
         await trainer.step()
+
+
+async def run_to_the_end(trainer: Trainer, topic: ExamplesTopic) -> None:
+    """Start a trainer and step until everything has been read."""
+    await trainer.begin()
+    await run_on(trainer, topic)
 
 
 def learned(database: Database) -> LearnerState:
@@ -247,8 +254,7 @@ def test_a_training_on_demand_is_taken_over(database: Database, undisturbed: Lea
         for _ in range(20):
             await trainer.step()
         result = await asyncio.to_thread(retrain, SETTINGS, database)
-        while not topic.is_read:
-            await trainer.step()
+        await run_on(trainer, topic)
         await trainer.begin()
         assert result.version in producer.versions()
 
@@ -271,8 +277,7 @@ def test_the_last_trainer_started_has_the_role(database: Database) -> None:
         await trainer_on(database, ExamplesTopic(logs), Announced()).begin()
         revision = load_learner(database, NAME).revision
         with pytest.raises(StoreConflict, match="another trainer has taken over"):
-            while not topic.is_read:
-                await first.step()
+            await run_on(first, topic)
         assert load_learner(database, NAME).revision == revision
 
     asyncio.run(run())
