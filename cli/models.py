@@ -110,13 +110,18 @@ def role_of(model: ModelAnnounced, announced: Sequence[ModelAnnounced], snapshot
 
 
 def describe(model: ModelAnnounced, role: str) -> dict[str, Any]:
-    """Return a version as plain data."""
+    """Return a version as plain data; errors in the currency's major unit."""
+    from cli.accuracy import error_figures
+    from clv.money import minor_digits
+    from clv.settings import Settings
+
+    digits = minor_digits(Settings.from_env().currency)
     return {
         "name": model.name,
         "version": model.version,
         "role": role,
         "learned_through_at": model.learned_through_at,
-        "metrics": model.metrics,
+        "metrics": error_figures(model.metrics, digits),
     }
 
 

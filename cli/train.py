@@ -21,6 +21,7 @@ def command(*, is_json: Annotated[bool, typer.Option("--json", help="Print one J
     """
     from rich.console import Console
 
+    from clv.money import minor_digits
     from clv.settings import Settings
     from storage.engine import Database
     from streams.retraining import announce_now, retrain
@@ -33,7 +34,7 @@ def command(*, is_json: Annotated[bool, typer.Option("--json", help="Print one J
             problem = announce_now(settings, result.events)
     finally:
         database.close()
-    report = describe(result, problem)
+    report = describe(result, problem, digits=minor_digits(settings.currency))
     if is_json:
         typer.echo(json.dumps(report, indent=2))
         return
@@ -48,10 +49,11 @@ def command(*, is_json: Annotated[bool, typer.Option("--json", help="Print one J
         typer.echo(f"stored, and not announced: {problem}; the trainer announces it when it starts", err=True)
 
 
-def describe(result: Retrained, problem: str) -> dict[str, Any]:
+def describe(result: Retrained, problem: str, *, digits: int) -> dict[str, Any]:
     """Return what was trained as plain data; ``problem`` says why it was not announced, if so."""
     import msgspec
 
+    from cli.accuracy import error_figures
     from clv.outcomes import rfc3339
 
     return {
@@ -65,5 +67,7 @@ def describe(result: Retrained, problem: str) -> dict[str, Any]:
         "ensemble": result.ensemble,
         "announced": not problem,
         "not_announced": problem,
-        "metrics": {name: msgspec.structs.asdict(metrics) for name, metrics in result.metrics.items()},
+        "metrics": {
+            name: error_figures(msgspec.structs.asdict(metrics), digits) for name, metrics in result.metrics.items()
+        },
     }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import asyncio
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
@@ -22,11 +23,29 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
+REWIND_SECONDS = 5.0
+"""How long after going back for a lost batch the ones behind it are dropped before it is tried again."""
+
+
+class Source(Protocol):
+    """Where the batches come from; called by the runner from the event loop."""
+
+    def acked_to(self, partition: int) -> int:
+        """Return the offset from which a partition is read after a rebalance."""
+        ...
+
+    async def seek(self, partition: int, offset: int) -> None:
+        """Read on from an offset."""
+        ...
+
+
 class OrdersRunner:
     """Everything between a batch's arrival and its acknowledgement, for all partitions of this worker.
 
     Parameters
     ----------
+    source
+        Where the batches come from.
     store
         The customers table's store, recovered by Faust before any batch arrives.
     producer
@@ -49,6 +68,7 @@ class OrdersRunner:
     def __init__(  # noqa: PLR0913 - the composition root names each part
         self,
         *,
+        source: Source,
         store: MemoryStore,
         producer: AIOKafkaProducer,
         models: Models,
@@ -59,6 +79,9 @@ class OrdersRunner:
         on_failure: Callable[[BaseException], None],
         end_offset: Callable[[int], int | None] = lambda _: None,
     ) -> None:
+        self._source = source
+        self._taken_to: dict[int, int] = {}
+        self._rewound_at: dict[int, float] = {}
         self._store = store
         self._producer = producer
         self._models = models
@@ -79,12 +102,33 @@ class OrdersRunner:
     async def run(self, events: AsyncIterator[Any]) -> None:
         """Take batch events (``streams.transport``) until the stream ends."""
         async for event in events:
+            number, batch = event.message.partition, event.message.value
             try:
-                await self.take(event.message.partition, event.message.value, event.ack)
+                if await self._continues(number, batch.from_offset):
+                    await self.take(number, batch.records, event.ack)
+                    self._taken_to[number] = batch.records[-1].offset + 1
             except Exception as problem:
                 # An exception that leaves the loop would make Faust acknowledge the batch: the process must end.
                 self._on_failure(problem)
                 raise
+
+    async def _continues(self, number: int, from_offset: int) -> bool:
+        """Tell whether a batch begins where the last one taken ended; if one was lost between them, go back for it.
+
+        Faust empties its queues when a rebalance ends, and may have filled them already.
+        """
+        expected = self._taken_to.get(number)
+        if expected is None:
+            expected = self._source.acked_to(number)
+        if from_offset == expected:
+            self._rewound_at.pop(number, None)
+            return True
+        now = asyncio.get_running_loop().time()
+        if now - self._rewound_at.get(number, -REWIND_SECONDS) >= REWIND_SECONDS:
+            self._rewound_at[number] = now
+            log.warning("a batch was lost on the way, going back", partition=number, at=from_offset, to=expected)
+            await self._source.seek(number, expected)
+        return False
 
     async def take(self, number: int, raw_records: list[Any], ack: Callable[[], Any]) -> None:
         """Process one partition batch and submit it for delivery; ``ack`` is called when all of it is durable."""
@@ -150,6 +194,8 @@ class OrdersRunner:
     async def forget(self) -> None:
         """Drop partitions' processors after a rebalance; rows and timers are read again from the recovered store."""
         deliveries = list(self._deliveries.values())
+        self._taken_to.clear()
+        self._rewound_at.clear()
         self._processors.clear()
         self._deliveries.clear()
         for delivery in deliveries:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import faust
 import structlog
 from aiokafka import AIOKafkaProducer
+from faust.types import TP
 
 from clv.rules import Rules
 from clv.topics import ORDERS, changelog_topic
@@ -17,6 +18,7 @@ from storage.engine import Database
 from streams.agents import OrdersRunner
 from streams.broker import capabilities
 from streams.clients import aiokafka_settings, bootstrap
+from streams.lock import hold_lock
 from streams.published import PublishedModels
 from streams.topics import ensure_topics
 from streams.watch import watch
@@ -43,6 +45,21 @@ class RawBytes(faust.Codec):
         return obj
 
 
+class ConsumedOrders:
+    """The orders topic as Faust's consumer reads it; satisfies ``streams.agents.Source``."""
+
+    def __init__(self, app: faust.App) -> None:
+        self._app = app
+
+    def acked_to(self, partition: int) -> int:
+        """Return the offset from which a partition is read after a rebalance."""
+        return int(self._app.consumer.acked_to(TP(ORDERS, partition)))
+
+    async def seek(self, partition: int, offset: int) -> None:
+        """Read on from an offset."""
+        await self._app.consumer.seek(TP(ORDERS, partition), offset)
+
+
 class ScorerApp(faust.App):
     """Faust's application, with our settings and what the orders agent needs."""
 
@@ -50,10 +67,17 @@ class ScorerApp(faust.App):
     topic_ids: dict[str, str]
     runner: OrdersRunner | None = None
     _producer_of_batches: AIOKafkaProducer | None = None
+    _lock: IO[str] | None = None
     _followers: tuple[asyncio.Task[None], ...] = ()
 
     async def on_first_start(self) -> None:
-        """Make sure of the topics before anything subscribes to them."""
+        """Make sure of the topics before anything subscribes to them, and of being alone where nothing fences."""
+        if not capabilities(self.settings).has_transactions:
+            self._lock = hold_lock(
+                self.settings.data_dir / "worker.lock",
+                message=f"a worker already runs on the embedded broker of {self.settings.data_dir}",
+                hint="the embedded broker allows one worker; set CLV_BROKER to a Kafka for more",
+            )
         self.topic_ids = await ensure_topics(self.settings)
         await super().on_first_start()
 
@@ -71,6 +95,7 @@ class ScorerApp(faust.App):
         self._producer_of_batches = producer
         models = PublishedModels(settings, Database(settings.sql_url))
         self.runner = OrdersRunner(
+            source=ConsumedOrders(self),
             store=store,
             producer=producer,
             models=models,

@@ -7,7 +7,6 @@ lose lives in SQL. It speaks enough Kafka for topics, groups, headers and deleti
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import importlib.resources
 import json
 import operator
@@ -17,7 +16,7 @@ import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Self
 
 import structlog
 import tenacity
@@ -25,9 +24,9 @@ import tenacity
 from clv.errors import BrokerError
 from streams.child_process import ChildProcess
 from streams.clients import BROKER_FILE, embedded_address, speaks_kafka
+from streams.lock import hold_lock
 
 if TYPE_CHECKING:
-    from io import TextIOWrapper
     from types import TracebackType
 
     from clv.settings import Settings
@@ -43,17 +42,23 @@ class BrokerCapabilities:
     """What a broker can do for us.
 
     ``is_durable``: records outlive the broker's process. ``has_transactions``, ``has_idempotence``: aiokafka's
-    transactional and idempotent producers start on it. ``has_compaction``: compacted topics shrink.
+    transactional and idempotent producers start on it. ``has_compaction``: compacted topics shrink. ``has_true_ends``:
+    the end offset that it reports is a partition's end (see ``streams.ends``).
     """
 
     is_durable: bool
     has_transactions: bool
     has_idempotence: bool
     has_compaction: bool
+    has_true_ends: bool
 
 
-EMBEDDED = BrokerCapabilities(is_durable=False, has_transactions=False, has_idempotence=False, has_compaction=False)
-KAFKA = BrokerCapabilities(is_durable=True, has_transactions=True, has_idempotence=True, has_compaction=True)
+EMBEDDED = BrokerCapabilities(
+    is_durable=False, has_transactions=False, has_idempotence=False, has_compaction=False, has_true_ends=False
+)
+KAFKA = BrokerCapabilities(
+    is_durable=True, has_transactions=True, has_idempotence=True, has_compaction=True, has_true_ends=True
+)
 
 
 def capabilities(settings: Settings) -> BrokerCapabilities:
@@ -79,7 +84,7 @@ class EmbeddedBroker:
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
-        self._lock: TextIOWrapper | None = None
+        self._lock: IO[str] | None = None
         self._process: ChildProcess | None = None
         self.address = ""
 
@@ -96,7 +101,11 @@ class EmbeddedBroker:
     def start(self) -> str:
         """Start the broker, wait until it answers, and return its address."""
         self._data_dir.mkdir(parents=True, exist_ok=True)
-        self._take_lock()
+        self._lock = hold_lock(
+            self._data_dir / "broker.lock",
+            message=f"an embedded broker already runs for {self._data_dir}",
+            hint="stop the other `clv up`, or set CLV_DATA_DIR to another directory",
+        )
         try:
             self.address = f"127.0.0.1:{_free_port(embedded_address(self._data_dir))}"
             self._process = ChildProcess(_command(self.address), self.log_path, environ=_environment())
@@ -130,18 +139,6 @@ class EmbeddedBroker:
     def log_path(self) -> Path:
         """Where the broker's own log goes."""
         return self._data_dir / "logs" / "broker.log"
-
-    def _take_lock(self) -> None:
-        lock = (self._data_dir / "broker.lock").open("a")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as problem:
-            lock.close()
-            raise BrokerError(
-                f"an embedded broker already runs for {self._data_dir}",
-                "stop the other `clv up`, or set CLV_DATA_DIR to another directory",
-            ) from problem
-        self._lock = lock
 
     def _wait_until_it_answers(self) -> None:
         wait = tenacity.Retrying(

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from clv.rules import DAY_MS
-from clv.topics import ORDERS
+from clv.topics import ORDERS, changelog_topic
 from storage.learning import load_learner
 from storage.overview import partition_progress
 from storage.sinking import load_positions
-from streams.clients import aiokafka_settings
+from streams.ends import end_offsets
 from streams.sink_batches import OUTPUT_TOPICS
 from streams.topics import specs, topic_ids
 from streams.trainer_store import NAME
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Lag(NamedTuple):
-    """Records of the orders topic that SQL does not show yet, output records not stored, event-days not learned."""
+    """Orders that SQL does not show yet, outputs and states not stored there, event-days not learned."""
 
     orders: int
     outputs: int
@@ -43,26 +43,21 @@ async def measure_lag(settings: Settings, database: Database) -> Lag:
     a Tick, as a replay writes at its end.
     """
     names = {spec.name: settings.partitions if spec.is_keyed else 1 for spec in specs(settings)}
-    consumer = AIOKafkaConsumer(**aiokafka_settings(settings))
-    await consumer.start()
-    try:
-        places = [TopicPartition(name, p) for name, count in names.items() for p in range(count)]
-        ends = await consumer.end_offsets(places)
-    finally:
-        await consumer.stop()
+    ends = await end_offsets(settings, [TopicPartition(name, p) for name, count in names.items() for p in range(count)])
     ids = await topic_ids(settings)
     applied = {
         (ORDERS, number): place.applied_offset + 1
         for number, place in partition_progress(database).items()
         if place.incarnation == ids.get(ORDERS)
     }
+    kept = (*OUTPUT_TOPICS, changelog_topic(settings.group))
     stored = {
         place: position.next_offset
-        for place, position in load_positions(database, OUTPUT_TOPICS).items()
+        for place, position in load_positions(database, kept).items()
         if position.incarnation == ids.get(place[0])
     }
     orders = sum(end - applied.get(tuple(p), 0) for p, end in ends.items() if p.topic == ORDERS)
-    outputs = sum(end - stored.get(tuple(p), 0) for p, end in ends.items() if p.topic in OUTPUT_TOPICS)
+    outputs = sum(end - stored.get(tuple(p), 0) for p, end in ends.items() if p.topic in kept)
     return Lag(max(orders, 0), max(outputs, 0), _days_to_learn(database, settings))
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 
 from clv.topics import changelog_topic
 from storage.states import count_states, iter_states
 from streams.clients import aiokafka_settings
 from streams.delivery import KafkaRecord, send_records
+from streams.ends import end_offsets
 
 if TYPE_CHECKING:
     from clv.settings import Settings
@@ -52,10 +53,5 @@ async def refill(settings: Settings, database: Database) -> int:
 
 
 async def _has_records(settings: Settings, topic: str) -> bool:
-    consumer = AIOKafkaConsumer(**aiokafka_settings(settings))
-    await consumer.start()
-    try:
-        ends = await consumer.end_offsets([TopicPartition(topic, p) for p in range(settings.partitions)])
-        return any(ends.values())
-    finally:
-        await consumer.stop()
+    ends = await end_offsets(settings, [TopicPartition(topic, p) for p in range(settings.partitions)])
+    return any(ends.values())

@@ -14,11 +14,12 @@ from clv.errors import BrokerError, ConfigError, NotTrained, StoreConflict, Stor
 from models.batch import MIN_EXAMPLES
 from storage.examples import count_examples
 from streams.clients import aiokafka_settings
+from streams.histories import stored_through_ms
 from streams.policies import SCORER_NAME
 from streams.topics import ensure_topics
 from streams.trainer import announce
 from streams.trainer_store import TrainerStore, learn, stored_examples
-from streams.training import NEVER_MS, stored_through_ms
+from streams.training import NEVER_MS
 
 if TYPE_CHECKING:
     from clv.outcomes import BudgetSignal, ModelAnnounced

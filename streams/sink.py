@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
 
@@ -18,7 +18,9 @@ from clv.errors import BrokerError, StoreUnavailable
 from clv.topics import changelog_topic
 from storage.engine import Database
 from storage.schema import upgrade
+from streams.broker import capabilities
 from streams.clients import aiokafka_settings
+from streams.ends import end_offsets
 from streams.sink_batches import OUTPUT_TOPICS
 from streams.sink_loop import SinkLoop
 from streams.store_retry import retry_store
@@ -67,7 +69,8 @@ async def _consume(settings: Settings, database: Database, stop: asyncio.Event) 
         return await topic_ids(settings)
 
     changelog = changelog_topic(settings.group)
-    consumer = AIOKafkaConsumer(
+    consumer = _Reader(
+        settings,
         **aiokafka_settings(settings),
         group_id=f"{settings.group}-sink",
         enable_auto_commit=False,
@@ -93,6 +96,18 @@ async def _consume(settings: Settings, database: Database, stop: asyncio.Event) 
     finally:
         await consumer.stop()
         log.info("sink stopped")
+
+
+class _Reader(AIOKafkaConsumer):  # aiokafka's consumer, with true end offsets on the embedded broker too
+    def __init__(self, settings: Settings, **options: Any) -> None:
+        super().__init__(**options)
+        self._settings = settings
+
+    async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        if capabilities(self._settings).has_true_ends:
+            found: dict[TopicPartition, int] = await super().end_offsets(partitions)
+            return found
+        return await end_offsets(self._settings, partitions)
 
 
 async def _step(loop: SinkLoop) -> None:

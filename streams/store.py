@@ -149,10 +149,10 @@ class MemoryStore(base.Store):
         return self.rows(tp.partition).changelog_offset()
 
     def apply_changelog_batch(self, batch: Iterable[Any], to_key: Any, to_value: Any) -> None:
-        """Apply messages whose values are lists of changelog records."""
+        """Apply messages whose values are batches of changelog records."""
         del to_key, to_value
         for event in batch:
-            records = event.message.value
+            records = event.message.value.records
             self.rows(event.message.partition).put({r.key: r.value for r in records}, records[-1].offset)
 
     async def on_rebalance(

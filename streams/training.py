@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 import numpy as np
 import structlog
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from clv.budget import BASELINE, baseline_signals, has_moved
 from clv.errors import ConfigError, IncompatibleArtifact, InvalidEvent, StoreUnavailable
@@ -18,20 +19,15 @@ from clv.events import parse_time_ms
 from clv.features import FEATURE_DIGEST
 from clv.money import minor_digits, to_minor
 from clv.outcomes import SEGMENTS, BudgetSignal, ModelAnnounced, SegmentSignal, event_id, rfc3339
-from clv.rfm import totals_at
 from clv.rules import DAY_MS, Rules
 from clv.segments import SegmentPolicy
-from clv.state import decode_row
-from clv.watermark import PartitionState
 from models.batch import MAX_EXAMPLES, MIN_EXAMPLES, ExampleArrays
-from models.btyd import Histories, histories_from_days
 from models.training import Learner
 from storage.artifacts import Artifact
 from storage.examples import sample_examples
 from storage.overview import clv_quantiles, newest_score_ms, segment_totals
-from storage.states import iter_states
+from streams.histories import read_histories
 from streams.policies import POLICY_NAME, SCORER_NAME, fixed_policy, version_of
-from streams.store import PARTITION_KEY
 
 if TYPE_CHECKING:
     from clv.settings import Settings
@@ -41,8 +37,9 @@ log = structlog.get_logger(__name__)
 POLICY_DAYS = 7
 MIN_CUSTOMERS = 20
 """Fewer scored customers give no percentiles worth the name."""
-MAX_HISTORIES = 200_000
 NEVER_MS = -1
+_POLL_SECONDS = 0.1
+_PATIENCE_SECONDS = 5.0
 
 
 class TrainerState(msgspec.Struct):
@@ -118,7 +115,8 @@ class Training:
         Raises
         ------
         StoreUnavailable
-            When a retry may help; also when a refit is due and the sink has not stored the states up to ``now_ms``.
+            When a retry may help; also when a refit is due and the sink, waited for a few seconds, has not stored the
+            states up to ``now_ms``.
         """
         state = self.state
         state.first_ms = now_ms if state.first_ms < 0 else state.first_ms
@@ -138,7 +136,14 @@ class Training:
         return Publication(artifacts, events)
 
     def _refit(self, now_ms: int) -> list[Artifact]:
-        histories = read_histories(self._database, now_ms, Rules.from_settings(self._settings))
+        # The sink is a little behind as a rule: that is no news.
+        patiently = Retrying(
+            retry=retry_if_exception_type(StoreUnavailable),
+            wait=wait_fixed(_POLL_SECONDS),
+            stop=stop_after_delay(_PATIENCE_SECONDS),
+            reraise=True,
+        )
+        histories = patiently(read_histories, self._database, now_ms, Rules.from_settings(self._settings))
         self.state.refit_ms = now_ms
         if histories is None:
             return []
@@ -252,71 +257,6 @@ def _latest(events: list[ModelAnnounced | BudgetSignal]) -> list[ModelAnnounced 
         latest.pop(subject, None)
         latest[subject] = event
     return list(latest.values())
-
-
-def read_histories(database: Database, as_of_ms: int, rules: Rules) -> Histories | None:
-    """Return BTYD histories of the stored customers as they were at a moment; None where nobody had bought.
-
-    Memory grows with the number of customers up to ``MAX_HISTORIES``, of which the first by partition and id are taken.
-
-    Raises
-    ------
-    StoreUnavailable
-        When a retry may help; also while the states of a partition have not been stored up to ``as_of_ms``: customers
-        would look silent who were not.
-    """
-    rows = []
-    for chunk in iter_states(database):
-        for partition, key, row in chunk:
-            # A partition's own row comes first, so that its customers' rows are at least as new.
-            if key == PARTITION_KEY:
-                _require_stored(partition, row, as_of_ms, rules)
-            elif history := _history(row, as_of_ms):
-                rows.append(history)
-        if len(rows) >= MAX_HISTORIES:
-            break
-    if not rows:
-        return None
-    x, span, age, mean, repeat = np.array(rows, dtype=np.float64).T
-    return histories_from_days(x, span, age, mean_minor=mean, mean_repeat_minor=repeat)
-
-
-def stored_through_ms(database: Database, settings: Settings) -> int:
-    """Return the event time up to which SQL holds the states and examples of every partition; -1 where one is missing.
-
-    Reads every state row, without decoding it.
-    """
-    rules = Rules.from_settings(settings)
-    marks = [
-        watermark_of(row, rules) for chunk in iter_states(database) for _, key, row in chunk if key == PARTITION_KEY
-    ]
-    return max(min(marks), NEVER_MS) if len(marks) == settings.partitions else NEVER_MS
-
-
-def watermark_of(row: bytes, rules: Rules) -> int:
-    """Return the watermark in a partition's own row, epoch milliseconds; far below 0 before anything was seen."""
-    return msgspec.msgpack.decode(row, type=PartitionState).watermark_ms(rules)
-
-
-def _require_stored(partition: int, row: bytes, as_of_ms: int, rules: Rules) -> None:
-    stored_ms = watermark_of(row, rules)
-    if stored_ms < as_of_ms:
-        raise StoreUnavailable(
-            f"the states of partition {partition} are stored up to {rfc3339(stored_ms) or 'nothing'}, "
-            f"a refit needs them up to {rfc3339(as_of_ms)}",
-            "the sink stores them: does it run?",
-        )
-
-
-def _history(row: bytes, as_of_ms: int) -> tuple[float, ...] | None:
-    totals = totals_at(decode_row(row, 0).state, as_of_ms)
-    days = totals.purchase_day_count
-    if not days:
-        return None
-    repeat_minor = (totals.revenue_minor - totals.first_day_minor) / (days - 1) if days > 1 else 0.0
-    span = totals.last_purchase_day - totals.first_purchase_day
-    age = max(as_of_ms // DAY_MS - totals.first_purchase_day, 0)
-    return days - 1, span, age, totals.revenue_minor / days, repeat_minor
 
 
 def _budget_minor(settings: Settings) -> int:

@@ -8,7 +8,7 @@ Private names of Faust that it leans on are pinned by ``tests/contract/test_faus
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import aiokafka
 from faust.transport.drivers import aiokafka as driver
@@ -16,7 +16,9 @@ from faust.types import TP
 from mode.utils.futures import notify
 
 from clv.topics import ORDERS
+from streams.broker import capabilities
 from streams.clients import aiokafka_settings
+from streams.ends import end_offsets
 from streams.topics import orders_group
 
 FETCH_MAX_WAIT_MS = 100
@@ -50,8 +52,18 @@ class PartitionBatchThread(driver.AIOKafkaConsumerThread):
         )
 
 
+class PartitionBatch(NamedTuple):
+    """Consecutive records of one partition, and from which offset on they were fetched.
+
+    ``from_offset`` is where the batch before ended, so that a batch lost on the way shows.
+    """
+
+    from_offset: int
+    records: list[Any]
+
+
 class Consumer(driver.Consumer):
-    """Delivers partition batches: one message a batch, its value the list of records, its offset the last one's."""
+    """Delivers partition batches: one message a batch, its value a ``PartitionBatch``, its offset the last record's."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -59,6 +71,14 @@ class Consumer(driver.Consumer):
 
     def _new_consumer_thread(self) -> PartitionBatchThread:
         return PartitionBatchThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def highwaters(self, *partitions: TP) -> dict[TP, int]:
+        """Return where partitions really end: recovery must not stop before the last rows."""
+        if capabilities(self.app.settings).has_true_ends:
+            found: dict[TP, int] = await super().highwaters(*partitions)
+            return found
+        ends = await end_offsets(self.app.settings, [aiokafka.TopicPartition(*tp) for tp in partitions])
+        return {TP(*place): end for place, end in ends.items()}
 
     def ack(self, message: Any) -> bool:
         """Note that everything up to this message is durable; called in order for each partition."""
@@ -79,7 +99,15 @@ class Consumer(driver.Consumer):
 
     def acked_to(self, tp: TP) -> int:
         """Return up to where a partition's records are durable: the next offset to come."""
-        return self._acked_to.get(tp) or self._committed_offset[tp] or 0
+        return max(self._acked_to.get(tp) or self._committed_offset[tp] or 0, 0)
+
+    async def perform_seek(self) -> None:
+        """Go back to the committed offsets, handing nothing over until Faust resumes the flow.
+
+        Faust clears its queues when it resumes: what was handed over between seek and resume would be lost.
+        """
+        self.stop_flow()
+        await super().perform_seek()
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Wait, by way of Faust, until in-flight batches are acknowledged and committed; then forget the partitions."""
@@ -114,16 +142,16 @@ class Consumer(driver.Consumer):
             self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
             due_offset = self._read_offset[tp] or 0
             fresh = [record for record in batch if record.offset >= due_offset]
-            if tp.topic == ORDERS or self._is_changelog_tp(tp):
-                groups = [fresh] if fresh else []
-            else:
-                groups = [[record] for record in fresh]
+            is_batched = tp.topic == ORDERS or self._is_changelog_tp(tp)
+            groups = ([fresh] if fresh else []) if is_batched else [[record] for record in fresh]
             for group in groups:
                 message = self._to_message(tp, group[-1])
-                if len(group) > 1 or tp.topic == ORDERS or self._is_changelog_tp(tp):
-                    message.value = group
-                await self.wait_first(self.callback(message), self.suspend_flow.wait())
-                self._read_offset[tp] = group[-1].offset + 1
+                if is_batched:
+                    message.value = PartitionBatch(due_offset, group)
+                handed = await self.wait_first(self.callback(message), self.suspend_flow.wait())
+                if handed.stopped or not self.flow_active:
+                    return
+                due_offset = self._read_offset[tp] = group[-1].offset + 1
 
 
 class Transport(driver.Transport):

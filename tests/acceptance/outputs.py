@@ -17,13 +17,14 @@ from storage import tables
 from streams.clients import aiokafka_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from sqlalchemy import Column
 
     from clv.settings import Settings
     from storage.engine import Database
 
+T = TypeVar("T")
 E = TypeVar("E", Score, SegmentChange, TrainingExample)
 
 
@@ -42,7 +43,28 @@ class Outputs(NamedTuple):
 
 def read_topic(settings: Settings, topic: str) -> list[Any]:
     """Return all committed records of a topic, partition by partition."""
-    return asyncio.run(_read(settings, topic))
+
+    async def read(consumer: AIOKafkaConsumer) -> list[Any]:
+        places = [TopicPartition(topic, number) for number in range(settings.partitions)]
+        consumer.assign(places)
+        ends = await consumer.end_offsets(places)
+        found: dict[TopicPartition, list[Any]] = {place: [] for place in places}
+        while any([await consumer.position(place) < end for place, end in ends.items()]):
+            for place, records in (await consumer.getmany(timeout_ms=500)).items():
+                found[place] += records
+        return [record for place in places for record in found[place]]
+
+    return asyncio.run(_with_consumer(settings, read))
+
+
+def order_ends(settings: Settings) -> dict[int, int]:
+    """Return where each partition of the orders topic ends now."""
+
+    async def ask(consumer: AIOKafkaConsumer) -> dict[int, int]:
+        places = [TopicPartition(ORDERS, number) for number in range(settings.partitions)]
+        return {place.partition: end for place, end in (await consumer.end_offsets(places)).items()}
+
+    return asyncio.run(_with_consumer(settings, ask))
 
 
 def read_outputs(settings: Settings) -> Outputs:
@@ -109,7 +131,7 @@ def _stored(database: Database, column: Column[Any]) -> set[str]:
         return set(connection.execute(select(column)).scalars())
 
 
-async def _read(settings: Settings, topic: str) -> list[Any]:
+async def _with_consumer(settings: Settings, ask: Callable[[AIOKafkaConsumer], Awaitable[T]]) -> T:
     consumer = AIOKafkaConsumer(
         isolation_level="read_committed",
         enable_auto_commit=False,
@@ -118,14 +140,7 @@ async def _read(settings: Settings, topic: str) -> list[Any]:
     )
     await consumer.start()
     try:
-        places = [TopicPartition(topic, number) for number in range(settings.partitions)]
-        consumer.assign(places)
-        ends = await consumer.end_offsets(places)
-        found: dict[TopicPartition, list[Any]] = {place: [] for place in places}
         async with asyncio.timeout(60):
-            while any([await consumer.position(place) < end for place, end in ends.items()]):
-                for place, records in (await consumer.getmany(timeout_ms=500)).items():
-                    found[place] += records
-        return [record for place in places for record in found[place]]
+            return await ask(consumer)
     finally:
         await consumer.stop()

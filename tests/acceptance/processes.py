@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING
 
 import tenacity
 
+from clv.topics import ORDERS
 from storage.overview import summarise
+from streams.admin import group_lag
 from streams.child_process import ChildProcess
 from streams.lag import measure_lag
+from streams.topics import orders_group, topic_ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -96,9 +99,10 @@ def is_caught_up(topology: Topology) -> bool:
     return has_caught_up(topology.connected(), topology.database)
 
 
-def orders_behind(topology: Topology) -> int:
-    """Return how many records of the orders topic SQL does not show yet."""
-    return asyncio.run(measure_lag(topology.connected(), topology.database)).orders
+def worker_lag(settings: Settings) -> int:
+    """Return how many records of the orders topic the workers have not acknowledged."""
+    orders_id = asyncio.run(topic_ids(settings))[ORDERS]
+    return sum(group_lag(settings, group=orders_group(settings, orders_id), topic=ORDERS).values())
 
 
 def applied(database: Database) -> int:

@@ -43,7 +43,9 @@ def order(customer_id: str, number: int, at: str, /, **changes: object) -> Sent:
 def ticks(settings: Settings, as_of: str) -> list[Sent]:
     """Return a Tick for every partition."""
     return [
-        Sent(None, json.dumps({"type": "Tick", "event_id": as_of, "as_of": as_of, "schema_version": 1}).encode(), number)
+        Sent(
+            None, json.dumps({"type": "Tick", "event_id": as_of, "as_of": as_of, "schema_version": 1}).encode(), number
+        )
         for number in range(settings.partitions)
     ]
 

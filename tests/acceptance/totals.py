@@ -51,6 +51,13 @@ def write_sample(path: Path, *, ending: str) -> Path:
     return path
 
 
+def write_beginning(path: Path, *, before: str) -> Path:
+    """Write CDNOW's orders before a date, and return where: as crowded as it is, but shorter."""
+    rows = pd.read_csv(CDNOW, dtype=str)
+    rows[rows["date"] < before].to_csv(path, index=False)
+    return path
+
+
 def event_totals(lines: Iterable[str]) -> dict[str, Totals]:
     """Add up events by the contract: each order and refund once, a refund of an order at most what the order was."""
     orders: dict[str, dict[str, int]] = defaultdict(dict)

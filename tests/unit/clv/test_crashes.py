@@ -29,7 +29,7 @@ def states(rig: PartitionRig) -> dict[str, CustomerState]:
     return {customer: decode_row(row, 1).state for customer, row in rig.rows.rows.items()}
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(st.data())
 def test_rows_ahead_of_their_partition(data: st.DataObject) -> None:
     """Some customers' rows durable, the partition's own not: repeated records end in the same states and events."""

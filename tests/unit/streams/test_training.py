@@ -15,9 +15,10 @@ from clv.settings import Settings
 from models.ensemble import Ensemble
 from models.snapshot import ScorerSnapshot
 from storage.overview import clv_quantiles, newest_score_ms
+from streams.histories import read_histories, stored_through_ms
 from streams.policies import POLICY_NAME, SCORER_NAME, sequence_of, version_bound
 from streams.store import PARTITION_KEY
-from streams.training import Publication, TrainerState, Training, read_histories, stored_through_ms
+from streams.training import Publication, TrainerState, Training
 from tests.unit.streams.shop import CUSTOMERS, PARTITIONS, START_MS, Shop, open_database, shop, store
 
 if TYPE_CHECKING:

@@ -1,0 +1,96 @@
+"""What the command and the trainer write to brokers that really run: announcements, and records sent again."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from cli.letters import Letter, resend
+from clv import topics
+from clv.errors import InputError
+from clv.outcomes import ModelAnnounced
+from clv.rules import DAY_MS
+from clv.settings import Settings
+from storage.learning import read_metrics
+from streams.clients import aiokafka_settings
+from streams.retraining import announce_now, retrain
+from streams.topics import ensure_topics
+from streams.trainer import run_trainer
+from tests.unit.streams.shop import PARTITIONS, open_database, shop, store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from storage.engine import Database
+
+_PATIENCE_SECONDS = 60
+_LETTER = Letter(topics.ORDERS, "t", 1, 7, b"c\xff", b"\xff\x00 raw", "undecodable", "")
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("embedded_broker", marks=(pytest.mark.embedded, pytest.mark.slow), id="embedded"),
+        pytest.param("kafka_bootstrap", marks=pytest.mark.kafka, id="kafka"),
+    ]
+)
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    """Settings of a deployment on each broker, with SQLite."""
+    return Settings(broker=str(request.getfixturevalue(request.param)), data_dir=tmp_path, partitions=PARTITIONS)
+
+
+async def _read(settings: Settings, topic: str, partition: int, count: int) -> list[tuple[bytes | None, bytes | None]]:
+    place = TopicPartition(topic, partition)
+    async with AIOKafkaConsumer(auto_offset_reset="earliest", **aiokafka_settings(settings)) as consumer:
+        consumer.assign([place])
+        await consumer.seek_to_end(place)
+        end = await consumer.position(place)
+        consumer.seek(place, max(end - count, 0))
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            return [((record := await consumer.getone()).key, record.value) for _ in range(min(count, end))]
+
+
+def test_a_dead_letter_is_sent_again_as_it_was(settings: Settings) -> None:
+    """Same partition, same key, same bytes, a missing value too; only records from outside are taken."""
+    letters = [_LETTER, _LETTER._replace(value=None), _LETTER._replace(value=b"x" * 1_048_000)]
+    assert asyncio.run(resend(settings, letters)) == 3
+    assert asyncio.run(_read(settings, topics.ORDERS, 1, 3)) == [(letter.key, letter.value) for letter in letters]
+    with pytest.raises(InputError, match="not an order"):
+        asyncio.run(resend(settings, [_LETTER._replace(topic=topics.SCORES)]))
+
+
+def test_the_trainer_learns_from_the_topic_beside_a_training_on_demand(settings: Settings) -> None:
+    """Both announce; what the role learns comes from the topic, and nothing twice."""
+    database = open_database(settings.data_dir)
+    store(database, shop(150))
+    result = retrain(settings, database)
+    assert announce_now(settings, result.events) == ""
+    announced = asyncio.run(_read(settings, topics.MODELS, 0, 1))
+    assert announced[0][0] == b"scorer"
+    assert msgspec.json.decode(announced[0][1] or b"", type=ModelAnnounced).version == result.version
+    asyncio.run(_run_trainer(settings, database))
+    # The training on demand had learned the first 149 days, the role passes over those in the topic.
+    later = [one for one in shop(200).examples() if one.matured_at < "2024-07-18T00:00:00Z"]
+    assert read_metrics(database)["clv"].figures["count"] == len(later)
+    database.close()
+
+
+async def _run_trainer(settings: Settings, database: Database) -> None:
+    await ensure_topics(settings)
+    async with AIOKafkaProducer(acks="all", **aiokafka_settings(settings)) as producer:
+        for partition in range(PARTITIONS):
+            for event in shop(200).topic(partition):
+                await producer.send(topics.TRAINING_EXAMPLES, msgspec.json.encode(event), partition=partition)
+        await producer.flush()
+    store(database, shop(200))
+    stop = asyncio.Event()
+    role = asyncio.create_task(run_trainer(settings, stop))
+    begun_ms = read_metrics(database)["clv"].as_of_ms
+    async with asyncio.timeout(_PATIENCE_SECONDS):
+        while not role.done() and read_metrics(database)["clv"].as_of_ms < begun_ms + 50 * DAY_MS:  # noqa: ASYNC110  # a database tells nobody
+            await asyncio.sleep(0.05)
+    stop.set()
+    await role
