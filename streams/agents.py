@@ -80,6 +80,7 @@ class OrdersRunner:
         end_offset: Callable[[int], int | None] = lambda _: None,
     ) -> None:
         self._source = source
+        self._life = 0
         self._taken_to: dict[int, int] = {}
         self._rewound_at: dict[int, float] = {}
         self._store = store
@@ -105,8 +106,10 @@ class OrdersRunner:
             number, batch = event.message.partition, event.message.value
             try:
                 if await self._continues(number, batch.from_offset):
+                    life = self._life
                     await self.take(number, batch.records, event.ack)
-                    self._taken_to[number] = batch.records[-1].offset + 1
+                    if life == self._life:  # else a rebalance came between, and the batch will come again
+                        self._taken_to[number] = batch.records[-1].offset + 1
             except Exception as problem:
                 # An exception that leaves the loop would make Faust acknowledge the batch: the process must end.
                 self._on_failure(problem)
@@ -194,6 +197,7 @@ class OrdersRunner:
     async def forget(self) -> None:
         """Drop partitions' processors after a rebalance; rows and timers are read again from the recovered store."""
         deliveries = list(self._deliveries.values())
+        self._life += 1
         self._taken_to.clear()
         self._rewound_at.clear()
         self._processors.clear()

@@ -12,7 +12,16 @@ from clv.topics import SCORES
 from clv.watermark import PartitionState
 from streams.store import PARTITION_KEY
 from tests.unit.streams.producer_fake import FakeProducer, turns
-from tests.unit.streams.worker_fake import CHANGELOG, Fetched, NumberedModels, TableStore, orders, runner, sent_scores
+from tests.unit.streams.worker_fake import (
+    CHANGELOG,
+    Fetched,
+    NumberedModels,
+    Source,
+    TableStore,
+    orders,
+    runner,
+    sent_scores,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -130,9 +139,14 @@ def test_a_crash_anywhere_repeats_the_same_scores(durable: int) -> None:
     asyncio.run(scene())
 
 
+class _Batch(NamedTuple):
+    from_offset: int
+    records: list[Fetched]
+
+
 class _Message(NamedTuple):
     partition: int
-    value: list[Fetched]
+    value: _Batch
 
 
 class _Event(NamedTuple):
@@ -151,7 +165,7 @@ def test_partitions_have_their_own_rows() -> None:
     async def scene() -> None:
         producer, store, acked = FakeProducer(is_prompt=True), TableStore(), list[int]()
         one = runner(store, producer, NumberedModels())
-        events = [_Event(_Message(n, orders(2)), lambda n=n: acked.append(n)) for n in (0, 1)]  # type: ignore[misc]  # n is bound
+        events = [_Event(_Message(n, _Batch(0, orders(2))), lambda n=n: acked.append(n)) for n in (0, 1)]  # type: ignore[misc]  # n is bound
         await one.run(_stream(*events))
         await turns()
         assert (acked, sorted(one.processors)) == ([0, 1], [0, 1])
@@ -169,7 +183,7 @@ def test_an_exception_ends_the_process_and_acknowledges_nothing() -> None:
         failures, acked = list[BaseException](), list[int]()
         one = runner(TableStore(), FakeProducer(capacity=0), NumberedModels(), on_failure=failures.append)
         with pytest.raises(ValueError, match="does not fit"):
-            await one.run(_stream(_Event(_Message(0, orders(1)), lambda: acked.append(1))))
+            await one.run(_stream(_Event(_Message(0, _Batch(0, orders(1))), lambda: acked.append(1))))
         assert ([type(p) for p in failures], acked) == ([ValueError], [])
         await one.forget()
 
@@ -189,5 +203,46 @@ def test_after_a_rebalance_everything_is_read_again() -> None:
         await turns()
         assert (acked, one.processors) == ([], {})
         assert one.processor(0).state.applied_offset == -1
+
+    asyncio.run(scene())
+
+
+def test_a_batch_lost_on_the_way_is_fetched_again() -> None:
+    """A batch that does not begin where the last one ended is dropped, and the source sent back, once."""
+
+    async def scene() -> None:
+        producer, source, acked = FakeProducer(is_prompt=True), Source(), list[int]()
+        one = runner(TableStore(), producer, NumberedModels(), source=source)
+        batches = [(0, orders(2)), (4, orders(2, first=4)), (6, orders(2, first=6)), (2, orders(2, first=2))]
+        await one.run(_stream(*(_Event(_Message(0, _Batch(*b)), lambda b=b: acked.append(b[0])) for b in batches)))  # type: ignore[misc]  # b is bound
+        await turns()
+        assert (acked, source.sought) == ([0, 2], [(0, 2)])
+        await one.forget()
+
+    asyncio.run(scene())
+
+
+def test_a_batch_begun_before_a_rebalance_comes_again() -> None:
+    """A rebalance in the middle of a batch: after it the batch is taken from its beginning, not skipped."""
+
+    async def scene() -> None:
+        producer, store, source, acked = FakeProducer(), TableStore(), Source(), list[int]()
+        one = runner(store, producer, NumberedModels(1), source=source)
+        batch = _Batch(0, orders(2))
+        running = asyncio.create_task(one.run(_stream(_Event(_Message(0, batch), lambda: acked.append(1)))))
+        await turns()
+        await one.forget()
+        await running
+        for sent in producer.sent:
+            sent.land()
+        again = asyncio.create_task(one.run(_stream(_Event(_Message(0, batch), lambda: acked.append(2)))))
+        while not acked:
+            await turns()
+            for sent in producer.sent:
+                if not sent.future.done():
+                    sent.land()
+        await again
+        assert (acked, source.sought, own_row(store).counts.applied) == ([2], [], 2)
+        await one.forget()
 
     asyncio.run(scene())

@@ -47,6 +47,21 @@ class NumberedModels:
         return judgement(sequence)
 
 
+class Source:
+    """Where batches come from: stands at offset 0 of each partition and notes where it is sent back to."""
+
+    def __init__(self) -> None:
+        self.sought: list[tuple[int, int]] = []
+
+    def acked_to(self, partition: int) -> int:
+        """Return where a partition is read from."""
+        return 0
+
+    async def seek(self, partition: int, offset: int) -> None:
+        """Note a seek."""
+        self.sought.append((partition, offset))
+
+
 class TableStore:
     """The customers table's store: rows by partition, refilled from the changelog's records."""
 
@@ -83,7 +98,7 @@ def orders(count: int, *, first: int = 0, customers: int = 3) -> list[Fetched]:
 
 def runner(store: TableStore, producer: FakeProducer, models: NumberedModels, **options: Any) -> OrdersRunner:
     """Make a runner with the fakes."""
-    given: dict[str, Any] = {"topic_id": "t1", "batch_records": 4, "on_failure": _refuse} | options
+    given: dict[str, Any] = {"topic_id": "t1", "batch_records": 4, "on_failure": _refuse, "source": Source()} | options
     return OrdersRunner(
         store=store,  # type: ignore[arg-type]  # only rows() is used
         producer=producer,
