@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from cli.accuracy import error_figures
 from clv.money import minor_digits, to_major
 from clv.outcomes import SEGMENTS, rfc3339
 from storage.learning import read_metrics
@@ -40,22 +41,9 @@ def run_figures(database: Database, settings: Settings) -> dict[str, Any]:
         "scores": found.scores,
         "examples_learned": int(metrics.get("naive", {}).get("count", 0)),
         "models_published": found.models,
-        "prequential_error": _errors(metrics, 10.0 ** (digits / 2)),
+        "prequential_error": {name: error_figures(figures, digits) for name, figures in metrics.items()},
         "event_time": rfc3339(found.watermark_ms),
         "database": database.location,
-    }
-
-
-def _errors(metrics: dict[str, dict[str, float]], deviance_unit: float) -> dict[str, dict[str, float]]:
-    """Errors in major units: MAE scales with the unit, Tweedie deviance of power 1.5 with its root."""
-    return {
-        name: {
-            "deviance": round(figures["deviance"] / deviance_unit, 4),
-            "mae": round(figures["mae"] / deviance_unit**2, 4),
-            "ratio": round(figures["ratio"], 4),
-            "examples": int(figures["count"]),
-        }
-        for name, figures in metrics.items()
     }
 
 

@@ -21,6 +21,7 @@ def run_role(name: str, role: Callable[[Settings, asyncio.Event], Awaitable[None
     settings = Settings.from_env()
 
     async def run() -> None:
+        """Run the role with a ``stop`` event that signals set."""
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)

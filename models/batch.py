@@ -120,7 +120,7 @@ def _weights(deviance: dict[str, float]) -> dict[str, float]:
 
 def _export(model: Any, rows: np.ndarray[Any, np.dtype[np.float32]]) -> bytes:
     kind = [("inputs", FloatTensorType([None, len(INPUT_NAMES)]))]
-    exported: bytes = convert_sklearn(model, initial_types=kind).SerializeToString()
+    exported: bytes = convert_sklearn(model, name="ensemble", initial_types=kind).SerializeToString()
     expected = model.predict(rows)
     given = session_of(exported).run(None, {"inputs": rows})[0].ravel()
     # Boosting can answer near zero, where a relative difference means nothing: floor at a thousandth of the mean.

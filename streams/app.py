@@ -104,12 +104,19 @@ class ScorerApp(faust.App):
             topic_id=self.topic_ids[ORDERS],
             batch_records=settings.batch_records,
             on_failure=end_process,
+            end_offset=self._end_offset,
         )
         self._followers = (
             asyncio.create_task(_or_end(models.follow()), name="models"),
             asyncio.create_task(_or_end(watch(self, producer)), name="watch"),
         )
         await self.runner.run(events)
+
+    def _end_offset(self, partition: int) -> int | None:
+        if not capabilities(self.settings).has_true_ends:
+            return None
+        end: int | None = self.consumer.highwater(TP(ORDERS, partition))
+        return end
 
     async def on_stop(self) -> None:
         """Stop after in-flight batches have been acknowledged, then let go of producer and followers."""
@@ -191,11 +198,13 @@ def create_app(settings: Settings) -> ScorerApp:
     )
 
     async def take_orders(stream: Any) -> None:
+        """Score order events, a partition batch at a time."""
         await app.run_orders(stream.noack().events(), customers.data)
 
     app.agent(orders, name="orders")(take_orders)
 
     async def on_revoked(sender: Any, revoked: Any, **kwargs: Any) -> None:
+        """Forget the partitions; they are read again from the recovered store."""
         del sender, revoked, kwargs
         if app.runner:
             await app.runner.forget()

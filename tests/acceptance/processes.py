@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from clv.settings import Settings
     from storage.engine import Database
 
+UNPACED = ("--max-lead", "0d")
+"""Has a replay send all at once, without waiting for those who learn from it."""
+
 
 def wait_until(condition: Callable[[], bool], *, seconds: float, what: str) -> None:
     """Ask again and again until the condition holds; fail the test, saying what was awaited, when it takes longer."""

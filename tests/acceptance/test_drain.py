@@ -12,13 +12,12 @@ import pytest
 from cli.topology import Topology
 from clv.settings import Settings
 from tests.acceptance.outputs import check_outputs, check_sql, read_outputs
-from tests.acceptance.processes import applied, exit_code_of, is_caught_up, running, wait_until, worker_lag
+from tests.acceptance.processes import UNPACED, applied, exit_code_of, is_caught_up, running, wait_until, worker_lag
 from tests.acceptance.totals import csv_totals, stored_totals, write_beginning, write_sample
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-UNPACED = ("--max-lead", "0d")
 pytestmark = [pytest.mark.embedded, pytest.mark.slow]
 
 

@@ -11,7 +11,7 @@ from cli.topology import Topology
 from clv.settings import Settings
 from storage.overview import summarise
 from storage.tables import customers
-from tests.acceptance.processes import is_caught_up, run, wait_until
+from tests.acceptance.processes import UNPACED, is_caught_up, run, wait_until
 from tests.acceptance.totals import csv_totals, stored_totals, write_sample
 
 if TYPE_CHECKING:
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from storage.engine import Database
-
-
-UNPACED = ("--max-lead", "0d")
 
 
 @pytest.mark.embedded

@@ -13,7 +13,7 @@ import pytest
 
 from clv.settings import Settings
 from storage.engine import Database
-from tests.acceptance.processes import applied, has_caught_up, run, running, wait_until
+from tests.acceptance.processes import UNPACED, applied, has_caught_up, run, running, wait_until
 from tests.acceptance.totals import csv_totals, stored_totals, write_sample
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _wait_until_up(up: Command) -> None:
 
 
 def _replay(settings: Settings, log: Path) -> None:
-    run(settings, "replay", str(log), seconds=90)
+    run(settings, "replay", str(log), *UNPACED, seconds=90)
     with closing(Database(settings.sql_url)) as database:
         wait_until(lambda: has_caught_up(settings, database), seconds=60, what=f"{log.name} is applied and stored")
 

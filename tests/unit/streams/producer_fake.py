@@ -37,8 +37,9 @@ class Sent(NamedTuple):
     offset: int
 
     def land(self) -> None:
-        """Make it durable."""
-        self.future.set_result(Place(self.offset))
+        """Make it durable; whoever has given up waiting does not hear of it."""
+        if not self.future.done():
+            self.future.set_result(Place(self.offset))
 
     def fail(self, problem: Exception) -> None:
         """Make it fail for good."""

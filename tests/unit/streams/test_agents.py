@@ -236,7 +236,7 @@ def test_a_batch_begun_before_a_rebalance_comes_again() -> None:
         for sent in producer.sent:
             sent.land()
         again = asyncio.create_task(one.run(_stream(_Event(_Message(0, batch), lambda: acked.append(2)))))
-        while not acked:
+        for _ in range(10):
             await turns()
             for sent in producer.sent:
                 if not sent.future.done():
