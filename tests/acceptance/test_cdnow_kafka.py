@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_killed_workers_lose_and_double_nothing(
-    kafka_bootstrap: str, postgres_database: str, tmp_path: Path, record_property: Callable[[str, object], None]
+    kafka_bootstrap: str,
+    postgres_database: str,
+    tmp_path: Path,
+    record_testsuite_property: Callable[[str, object], None],
 ) -> None:
     """Kill each of two workers in the middle of CDNOW: SQL equals pandas, and the topics hold each outcome once."""
     settings = Settings(broker=kafka_bootstrap, database_url=postgres_database, data_dir=tmp_path, worker_id="w")
@@ -38,17 +41,17 @@ def test_killed_workers_lose_and_double_nothing(
         running(settings, "replay", str(log), "--max-lead", "28d") as replay,
     ):
         seconds = [_kill(topology, topology.roles[0], at=5_000), _kill(topology, topology.roles[1], at=20_000)]
-        record_property("caught_up_after_kill_seconds", seconds)
+        record_testsuite_property("killed: caught up after seconds", seconds)
         assert replay.process.is_running
         replay.finish(seconds=200)
         wait_until(lambda: is_caught_up(topology), seconds=120, what="everyone has caught up")
-        record_property("seconds", time.monotonic() - began)
+        record_testsuite_property("killed: seconds", time.monotonic() - began)
         assert {role.name: role.restarts for role in topology.roles} == {"w-1": 1, "w-2": 1, "sink": 0, "trainer": 0}
 
         assert stored_totals(topology.database) == csv_totals(log)
         outputs = read_outputs(settings)
-        record_property("repeats", dict(outputs.repeats))
-        record_property("events", [len(outputs.scores), len(outputs.changes), len(outputs.examples)])
+        record_testsuite_property("killed: repeats", dict(outputs.repeats))
+        record_testsuite_property("killed: events", {name: len(events) for name, events in outputs._asdict().items()})
         assert applied(topology.database) == len(outputs.order_ids)
         check_outputs(outputs)
         check_sql(topology.database, outputs)

@@ -23,8 +23,8 @@ pytestmark = [pytest.mark.embedded, pytest.mark.slow]
 
 def test_a_worker_told_to_stop_drains(tmp_path: Path) -> None:
     """SIGTERM in the middle of a log: the worker ends well, the next one goes on, and nothing was done twice."""
-    settings = Settings(data_dir=tmp_path / "data")
-    log = write_beginning(tmp_path / "log.csv", before="1997-03-01")
+    settings = Settings(data_dir=tmp_path / "data", batch_records=50)  # many batches under way
+    log = write_beginning(tmp_path / "log.csv", before="1997-02-01")
     with Topology(settings) as topology, running(settings, "replay", str(log), *UNPACED) as replay:
         wait_until(lambda: applied(topology.database) > 0, seconds=60, what="the first events are applied")
         worker = topology.roles[0].process

@@ -32,7 +32,10 @@ SHOP = (
 @pytest.mark.postgres
 @pytest.mark.slow
 def test_rebalances_lose_and_double_nothing(
-    kafka_bootstrap: str, postgres_database: str, tmp_path: Path, record_property: Callable[[str, object], None]
+    kafka_bootstrap: str,
+    postgres_database: str,
+    tmp_path: Path,
+    record_testsuite_property: Callable[[str, object], None],
 ) -> None:
     """Late, doubled, reordered events and refunds, two rebalances: totals as in the file, each outcome once."""
     settings = Settings(broker=kafka_bootstrap, database_url=postgres_database, data_dir=tmp_path)
@@ -56,7 +59,7 @@ def test_rebalances_lose_and_double_nothing(
         assert found["late"] > 0
         assert stored_totals(topology.database) == event_totals(lines)
         outputs = read_outputs(settings)
-        record_property("repeats", dict(outputs.repeats))
+        record_testsuite_property("rebalanced: repeats", dict(outputs.repeats))
         check_outputs(outputs)
         check_sql(topology.database, outputs)
         assert [role.restarts for role in topology.roles] == [0, 0, 0]
