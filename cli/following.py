@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from cli.topology import Topology
 
 LOOK_SECONDS = 1.0
+LOOK_SHARE = 10
+"""Figures cost time; at most a tenth of it goes into looking."""
 STOP_SECONDS = 15.0
 
 
@@ -58,8 +60,10 @@ class Follower:
         with Live(console=self._console, refresh_per_second=2, transient=True) as live:
             try:
                 while not (is_ending and self._finished_at):
+                    began_at = time.monotonic()
                     self._look(live)
-                    time.sleep(LOOK_SECONDS)
+                    took = time.monotonic() - began_at
+                    time.sleep(max(LOOK_SECONDS, took * LOOK_SHARE) if self._thread.is_alive() else LOOK_SECONDS)
             except KeyboardInterrupt:
                 self._console.print("stopping: what is under way is finished and stored")
         self._is_stopping = True
@@ -96,9 +100,9 @@ class Follower:
             raise self._problem
         self._topology.look_after()
         lag = asyncio.run(measure_lag(self._topology.connected(), self._topology.database))
-        figures = run_figures(self._topology.database, self._topology.settings)
         if not self._thread.is_alive() and lag.is_none and not self._finished_at:
             self._finished_at = time.monotonic()
+        figures = run_figures(self._topology.database, self._topology.settings)
         rate = figures["events"]["in"] / ((self._finished_at or time.monotonic()) - self._started_at)
         total = self._sending.total if self._sending else None
         live.update(live_table(figures, sent=self._sent, total=total, lag=lag, rate=rate))

@@ -25,6 +25,7 @@ _watermark_decoder = msgspec.json.Decoder(WatermarkPassed)
 _model_decoder = msgspec.json.Decoder(ModelAnnounced)
 # The tag is the first field that is written: examples, the bulk of the topic, are told apart without decoding.
 _TAG_BYTES = 64
+_TAIL_RECORDS = 100
 
 
 class TopicProgress:
@@ -62,6 +63,7 @@ class TopicProgress:
     def poll(self, timeout_seconds: float) -> list[Progress]:
         """Return the news of the topics."""
         try:
+            self._skip_ahead()
             polled: dict[Any, list[Any]] = self._consumer.poll(timeout_ms=round(timeout_seconds * 1000))
         except KafkaError as problem:
             raise BrokerError(f"progress cannot be followed: {problem}", "is the broker up?") from problem
@@ -71,6 +73,13 @@ class TopicProgress:
             for record in records
             if (progress := read_progress(where.topic, record.value)) is not None
         ]
+
+    def _skip_ahead(self) -> None:
+        """Pass over examples: only how far time has come is of interest, and that comes last."""
+        for place in self._consumer.assignment():
+            end = self._consumer.highwater(place)
+            if end is not None and end - self._consumer.position(place) > 2 * _TAIL_RECORDS:
+                self._consumer.seek(place, end - _TAIL_RECORDS)
 
     def _assign(self) -> set[int]:
         """Take all partitions of both topics from their present end; return those of the examples topic."""
