@@ -51,7 +51,6 @@ def test_killed_workers_lose_and_double_nothing(
         assert stored_totals(topology.database) == csv_totals(log)
         outputs = read_outputs(settings)
         record_testsuite_property("killed: repeats", dict(outputs.repeats))
-        record_testsuite_property("killed: events", {name: len(events) for name, events in outputs._asdict().items()})
         assert applied(topology.database) == len(outputs.order_ids)
         check_outputs(outputs)
         check_sql(topology.database, outputs)
