@@ -51,6 +51,13 @@ def iter_states(database: Database, *, chunk: int = _CHUNK) -> Iterator[list[tup
         after = rows[-1][:2]
 
 
+def rows_of_key(database: Database, key: bytes) -> dict[int, bytes]:
+    """Return the rows stored under one key, by partition."""
+    query = select(_states.c.partition, _states.c.row).where(_states.c.key == key)
+    with database.reading() as connection:
+        return {partition: bytes(row) for partition, row in connection.execute(query)}
+
+
 def get_replay_position(database: Database, key: str) -> dict[str, Any] | None:
     """Return what was put under ``key``, or ``None``."""
     stored = tables.replay_positions

@@ -14,7 +14,7 @@ from clv.rules import DAY_MS, Rules
 from clv.state import decode_row
 from clv.watermark import PartitionState
 from models.btyd import Histories, histories_from_days
-from storage.states import iter_states
+from storage.states import iter_states, rows_of_key
 from streams.store import PARTITION_KEY
 
 if TYPE_CHECKING:
@@ -52,14 +52,9 @@ def read_histories(database: Database, as_of_ms: int, rules: Rules) -> Histories
 
 
 def stored_through_ms(database: Database, settings: Settings) -> int:
-    """Return the event time up to which SQL holds the states and examples of every partition; -1 where one is missing.
-
-    Reads every state row, without decoding it.
-    """
+    """Return up to which event time SQL holds states and examples of every partition; -1 where one is missing."""
     rules = Rules.from_settings(settings)
-    marks = [
-        watermark_of(row, rules) for chunk in iter_states(database) for _, key, row in chunk if key == PARTITION_KEY
-    ]
+    marks = [watermark_of(row, rules) for row in rows_of_key(database, PARTITION_KEY).values()]
     return max(min(marks), -1) if len(marks) == settings.partitions else -1
 
 

@@ -6,6 +6,7 @@ after a restart. Whoever starts last has the role: the store stops the trainer b
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,7 +17,7 @@ from aiokafka.errors import KafkaError
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from clv.errors import BrokerError, EventError, StoreConflict, StoreUnavailable
-from clv.outcomes import ExampleTopicEvent
+from clv.outcomes import ExampleTopicEvent, rfc3339
 from clv.rules import DAY_MS
 from clv.topics import TRAINING_EXAMPLES
 from storage.engine import Database
@@ -24,20 +25,21 @@ from storage.examples import count_examples
 from storage.schema import upgrade
 from streams.clients import aiokafka_settings
 from streams.codecs import to_record
+from streams.histories import stored_through_ms
 from streams.maturity import MaturityMerge, in_order
 from streams.store_retry import retry_store
 from streams.topics import ensure_topics
 from streams.trainer_store import TrainerStore, learn, stored_examples
-from streams.training import Publication
+from streams.training import Publication, is_refit_due
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Iterable, Mapping, Sequence
 
     from clv.outcomes import BudgetSignal, ModelAnnounced, TrainingExample
     from clv.settings import Settings
 
 log = structlog.get_logger(__name__)
+_PATIENCE_SECONDS = 10.0
 _POLL_MS = 200
 _MAX_RECORDS = 5_000
 _CLAIMS = 5
@@ -106,6 +108,7 @@ class Trainer:
         self._stop = stop
         self._id = uuid.uuid4().hex
         self._merge = MaturityMerge({}, {}, -1)
+        self._waiting_since = 0.0
 
     async def begin(self) -> None:
         """Claim the role, and go on from what is stored.
@@ -135,6 +138,8 @@ class Trainer:
         merge = self._merge
         if merge.slowest_ms() // DAY_MS <= merge.through_ms // DAY_MS:
             return
+        if await self._waits_for_states(merge.slowest_ms()):
+            return
         examples = merge.release()
         try:
             published = await retry_store(self._stop, self._work, examples)
@@ -144,6 +149,25 @@ class Trainer:
             await self._resume()
             return
         await announce(self._producer, published.events)
+
+    async def _waits_for_states(self, now_ms: int) -> bool:
+        """Tell whether a refit is due whose states the sink has not stored yet; it is a little behind as a rule."""
+        if not is_refit_due(self._store.state(), now_ms, self._settings):
+            return False
+        stored_ms = await retry_store(self._stop, stored_through_ms, self._store.database, self._settings)
+        now = asyncio.get_running_loop().time()
+        if stored_ms >= now_ms:
+            self._waiting_since = 0.0
+            return False
+        self._waiting_since = self._waiting_since or now
+        if now - self._waiting_since >= _PATIENCE_SECONDS:
+            self._waiting_since = now
+            log.warning(
+                "a refit waits for the sink to store the customers' states",
+                stored_through=rfc3339(stored_ms),
+                needed_through=rfc3339(now_ms),
+            )
+        return True
 
     @retry(retry=retry_if_exception_type(StoreConflict), stop=stop_after_attempt(_CLAIMS), reraise=True)
     def _claim(self) -> None:

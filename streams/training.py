@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 import numpy as np
 import structlog
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from clv.budget import BASELINE, baseline_signals, has_moved
-from clv.errors import ConfigError, IncompatibleArtifact, InvalidEvent, StoreUnavailable
+from clv.errors import ConfigError, IncompatibleArtifact, InvalidEvent
 from clv.events import parse_time_ms
 from clv.features import FEATURE_DIGEST
 from clv.money import minor_digits, to_minor
@@ -38,8 +37,6 @@ POLICY_DAYS = 7
 MIN_CUSTOMERS = 20
 """Fewer scored customers give no percentiles worth the name."""
 NEVER_MS = -1
-_POLL_SECONDS = 0.1
-_PATIENCE_SECONDS = 5.0
 
 
 class TrainerState(msgspec.Struct):
@@ -70,6 +67,12 @@ class Publication(NamedTuple):
 
     artifacts: list[Artifact]
     events: list[ModelAnnounced | BudgetSignal]
+
+
+def is_refit_due(state: TrainerState, now_ms: int, settings: Settings) -> bool:
+    """Tell whether the schedule asks for a refit at a moment of event time."""
+    since_ms = now_ms - max(state.refit_ms, state.first_ms)
+    return state.first_ms >= 0 and since_ms >= settings.refit_days * DAY_MS
 
 
 class Training:
@@ -115,14 +118,12 @@ class Training:
         Raises
         ------
         StoreUnavailable
-            When a retry may help; also when a refit is due and the sink, waited for a few seconds, has not stored the
-            states up to ``now_ms``.
+            When a retry may help; also when a refit is due and the sink has not stored the states up to ``now_ms``.
         """
         state = self.state
         state.first_ms = now_ms if state.first_ms < 0 else state.first_ms
         artifacts: list[Artifact] = []
-        interval_ms = self._settings.refit_days * DAY_MS
-        if is_forced or now_ms - max(state.refit_ms, state.first_ms) >= interval_ms:
+        if is_forced or is_refit_due(state, now_ms, self._settings):
             artifacts += self._refit(now_ms)
         policy = self._policy(now_ms)
         has_learned = self.learner.learned_count > state.learned_count
@@ -136,14 +137,7 @@ class Training:
         return Publication(artifacts, events)
 
     def _refit(self, now_ms: int) -> list[Artifact]:
-        # The sink is a little behind as a rule: that is no news.
-        patiently = Retrying(
-            retry=retry_if_exception_type(StoreUnavailable),
-            wait=wait_fixed(_POLL_SECONDS),
-            stop=stop_after_delay(_PATIENCE_SECONDS),
-            reraise=True,
-        )
-        histories = patiently(read_histories, self._database, now_ms, Rules.from_settings(self._settings))
+        histories = read_histories(self._database, now_ms, Rules.from_settings(self._settings))
         self.state.refit_ms = now_ms
         if histories is None:
             return []
