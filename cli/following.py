@@ -14,15 +14,15 @@ from rich.live import Live
 
 from cli.figures import live_table, run_figures, summary_lines
 from cli.sending import send
-from streams.lag import measure_lag
+from streams.lag import Lag, measure_lag
 
 if TYPE_CHECKING:
     from cli.sending import Sending
     from cli.topology import Topology
 
 LOOK_SECONDS = 1.0
-LOOK_SHARE = 10
-"""Figures cost time; at most a tenth of it goes into looking."""
+LAG_SECONDS = 5.0
+"""How often the lag is measured while there is still something to send: it asks broker and database."""
 STOP_SECONDS = 15.0
 
 
@@ -42,6 +42,8 @@ class Follower:
         self._sending = sending
         self._sent = 0
         self._is_stopping = False
+        self._lag: Lag | None = None
+        self._measured_at = 0.0
         self._problem: BaseException | None = None
         self._started_at = time.monotonic()
         self._finished_at = 0.0
@@ -60,10 +62,8 @@ class Follower:
         with Live(console=self._console, refresh_per_second=2, transient=True) as live:
             try:
                 while not (is_ending and self._finished_at):
-                    began_at = time.monotonic()
                     self._look(live)
-                    took = time.monotonic() - began_at
-                    time.sleep(max(LOOK_SECONDS, took * LOOK_SHARE) if self._thread.is_alive() else LOOK_SECONDS)
+                    time.sleep(LOOK_SECONDS)
             except KeyboardInterrupt:
                 self._console.print("stopping: what is under way is finished and stored")
         self._is_stopping = True
@@ -99,10 +99,13 @@ class Follower:
         if self._problem:
             raise self._problem
         self._topology.look_after()
-        lag = asyncio.run(measure_lag(self._topology.connected(), self._topology.database))
-        if not self._thread.is_alive() and lag.is_none and not self._finished_at:
-            self._finished_at = time.monotonic()
+        now = time.monotonic()
+        if not self._thread.is_alive() or now - self._measured_at >= LAG_SECONDS:
+            self._lag = asyncio.run(measure_lag(self._topology.connected(), self._topology.database))
+            self._measured_at = now
+            if not self._thread.is_alive() and self._lag.is_none and not self._finished_at:
+                self._finished_at = time.monotonic()
         figures = run_figures(self._topology.database, self._topology.settings)
         rate = figures["events"]["in"] / ((self._finished_at or time.monotonic()) - self._started_at)
         total = self._sending.total if self._sending else None
-        live.update(live_table(figures, sent=self._sent, total=total, lag=lag, rate=rate))
+        live.update(live_table(figures, sent=self._sent, total=total, lag=self._lag, rate=rate))

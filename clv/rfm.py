@@ -54,6 +54,8 @@ def standing(state: CustomerState, event: CustomerEvent, watermark_ms: int, rule
         return "duplicate" if isinstance(event, CustomerErased) else "erased"
     if _is_known(state.ledger, event):
         return "duplicate"
+    if isinstance(event, CustomerErased):
+        return "new"
     if event.occurred_ms <= state.pruned_ms or event.occurred_ms < watermark_ms - rules.window_ms:
         return "too_late"
     return "new"

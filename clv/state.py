@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from clv.errors import IncompatibleArtifact
 from clv.outcomes import Segment
 from clv.totals import Totals
 
@@ -88,8 +89,16 @@ def encode_row(state: CustomerState, *, due_ms: int, applied_offset: int, incarn
 
 
 def decode_row(row: bytes, incarnation: int) -> Row:
-    """Read a row; an offset applied in another incarnation of the source topic means nothing and becomes −1."""
-    _, _, applied, written_in = _HEADER.unpack_from(row)
+    """Read a row; an offset applied in another incarnation of the source topic means nothing and becomes −1.
+
+    Raises
+    ------
+    IncompatibleArtifact
+        When the row was written in a form that this build does not read.
+    """
+    form, _, applied, written_in = _HEADER.unpack_from(row)
+    if form != ROW_FORMAT:
+        raise IncompatibleArtifact(f"a row of the customers table has form {form}, this build reads {ROW_FORMAT}")
     return Row(_decoder.decode(memoryview(row)[_HEADER.size :]), applied if written_in == incarnation else -1)
 
 

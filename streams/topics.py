@@ -159,7 +159,7 @@ def _create(admin: KafkaAdminClient, missing: list[TopicSpec], settings: Setting
                 "create it by hand as `clv topics` shows, or allow this user to create topics",
             )
         if not topic["error_code"]:
-            log.info("topic created", topic=topic["name"], partitions=wanted[topic["name"]]["num_partitions"])
+            log.debug("topic created", topic=topic["name"], partitions=wanted[topic["name"]]["num_partitions"])
     admin.wait_for_topics(list(wanted))
 
 
