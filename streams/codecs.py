@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import NamedTuple
 
 import msgspec
@@ -17,6 +18,7 @@ from clv.outcomes import (
     SegmentChange,
     TrainingExample,
     WatermarkPassed,
+    event_id,
 )
 
 SOURCE = b"/clv/scorer"
@@ -81,7 +83,14 @@ def _event(
 
 
 def _dead_letter(letter: DeadLetter) -> Produced:
+    content = hashlib.blake2b(letter.value or b"", digest_size=16).hexdigest()
+    identity = event_id("dead-letter", letter.topic, letter.partition, letter.offset, content)
     headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_source", SOURCE),
+        ("ce_type", b"clv.DeadLetter.v1"),
+        ("ce_id", identity.encode()),
+        ("content-type", b"application/octet-stream"),
         ("clv-reason", letter.reason.encode()),
         ("clv-detail", letter.detail.encode("utf-8", "replace")),
         ("clv-topic", letter.topic.encode()),

@@ -47,7 +47,18 @@ MESSAGES: dict[str, Message] = {
 }
 INCOMING = tuple(name for name, message in MESSAGES.items() if message.topic == topics.ORDERS)
 _CLOUD_EVENT_HEADERS = ("ce_specversion", "ce_source", "content-type", "ce_type", "ce_id", "ce_time")
-_DEAD_LETTER_HEADERS = ("clv-reason", "clv-detail", "clv-topic", "clv-partition", "clv-offset")
+_DEAD_LETTER_HEADERS = (
+    "ce_specversion",
+    "ce_source",
+    "content-type",
+    "ce_type",
+    "ce_id",
+    "clv-reason",
+    "clv-detail",
+    "clv-topic",
+    "clv-partition",
+    "clv-offset",
+)
 
 
 def example(name: str) -> Json:

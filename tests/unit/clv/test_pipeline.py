@@ -209,3 +209,12 @@ def test_customers_do_not_touch_one_another() -> None:
     alone.feed([*mine, tick((START + 60) * DAY)])
     among.feed([mine[0], *others[:45], *mine[1:], *others[45:], tick((START + 60) * DAY)])
     assert alone.state("c") == among.state("c")
+
+
+def test_an_erasure_is_never_too_late() -> None:
+    """However old, it erases what happened before it; a right does not lapse with the duplicate window."""
+    rig = PartitionRig(Rules(far_ahead_ms=10_000 * DAY_MS))
+    rig.feed([order("c1", "o1", 1_000_000_000, "5.00"), order("c2", "o2", 1_700_000_000, "5.00")])
+    outcomes = rig.feed([erasure("c1", "e1", 1_000_000_001)])
+    assert [Erased("c1", 1_000_000_001_000)] == outcomes
+    assert rig.state("c1").totals.order_count == 0

@@ -82,7 +82,16 @@ def test_a_dead_letter_is_what_was_sent(key: bytes | None, value: bytes | None) 
     """Key and value are untouched, down to none at all; why and where are in the headers, which stay short."""
     record = to_record(DeadLetter(key, value, "undecodable", "détail \ud800", "orders", 3, 2**40))
     assert (record.topic, record.key, record.value) == (topics.DEAD_LETTERS, key, value)
-    assert dict(record.headers) == {
+    headers = dict(record.headers)
+    again = to_record(DeadLetter(key, value, "undecodable", "", "orders", 3, 2**40))
+    elsewhere = to_record(DeadLetter(key, value, "undecodable", "", "orders", 3, 2**40 + 1))
+    identity = headers.pop("ce_id")
+    assert identity == dict(again.headers)["ce_id"] != dict(elsewhere.headers)["ce_id"]
+    assert headers == {
+        "ce_specversion": b"1.0",
+        "ce_source": b"/clv/scorer",
+        "ce_type": b"clv.DeadLetter.v1",
+        "content-type": b"application/octet-stream",
         "clv-reason": b"undecodable",
         "clv-detail": "détail ?".encode(),
         "clv-topic": b"orders",
