@@ -174,7 +174,7 @@ def check_lag(settings: Settings) -> Iterator[Finding]:
     if ORDERS not in found:
         return
     lag = group_lag(settings, group=orders_group(settings, found[ORDERS]), topic=ORDERS)
-    behind = {partition: count for partition, count in lag.items() if count}
+    behind = {partition: count for partition, count in lag.items() if count > 0}
     if behind:
         says = f"the workers have {sum(behind.values()):,} orders records to read: {behind} by partition"
         yield Finding("lag", "note", says, "falls while workers run; if it does not, look at their log")

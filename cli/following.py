@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
@@ -24,6 +24,7 @@ LOOK_SECONDS = 1.0
 LAG_SECONDS = 5.0
 """How often the lag is measured while there is still something to send: it asks broker and database."""
 STOP_SECONDS = 15.0
+TELL_SECONDS = 10.0
 
 
 class Follower:
@@ -44,6 +45,7 @@ class Follower:
         self._is_stopping = False
         self._lag: Lag | None = None
         self._measured_at = 0.0
+        self._told_at = 0.0
         self._problem: BaseException | None = None
         self._started_at = time.monotonic()
         self._finished_at = 0.0
@@ -95,6 +97,17 @@ class Follower:
             # What Ctrl-C does to a replay in the foreground: it flushes and remembers its place.
             raise KeyboardInterrupt
 
+    def _tell(self, figures: dict[str, Any]) -> None:
+        """Where nothing can be drawn, write a line now and then."""
+        now = time.monotonic()
+        if now - self._told_at < TELL_SECONDS and not self._finished_at:
+            return
+        self._told_at = now
+        state = "caught up" if self._finished_at else "running"
+        applied, customers = figures["events"]["applied"], figures["customers"]
+        day = figures["event_time"][:10] or "-"
+        self._console.print(f"{state}: {self._sent:,} sent, {applied:,} applied, {customers:,} customers, {day}")
+
     def _look(self, live: Live) -> None:
         if self._problem:
             raise self._problem
@@ -108,4 +121,6 @@ class Follower:
         figures = run_figures(self._topology.database, self._topology.settings)
         rate = figures["events"]["in"] / ((self._finished_at or time.monotonic()) - self._started_at)
         total = self._sending.total if self._sending else None
+        if not self._console.is_terminal:
+            self._tell(figures)
         live.update(live_table(figures, sent=self._sent, total=total, lag=self._lag, rate=rate))

@@ -59,12 +59,19 @@ class Role:
             steady = now - self._started_at >= STEADY_SECONDS
             self._wait_seconds = FIRST_WAIT_SECONDS if steady else min(self._wait_seconds * 2, LONGEST_WAIT_SECONDS)
             self._due_at = now + (0.0 if steady else self._wait_seconds)
-            log.warning("role ended, starts again", role=self.name, log=str(self.log_path))
+            log.warning("role ended, starts again", role=self.name, log=str(self.log_path), said=self._last_line())
             self.process = None
         if now >= self._due_at:
             self.process = ChildProcess(self._command, self.log_path, environ=self._environ)
             self._started_at = now
             self.restarts += 1
+
+    def _last_line(self) -> str:
+        with contextlib.suppress(OSError):
+            lines = self.log_path.read_text(encoding="utf-8", errors="replace")[-2_000:].splitlines()
+            said = [line for line in lines if line.strip() and not line.startswith("hint:")]
+            return said[-1] if said else ""
+        return ""
 
     def stop(self) -> None:
         """Ask the process to drain and end."""

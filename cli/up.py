@@ -46,7 +46,11 @@ def command(
         options = LogOptions(given=parse_map(mapping), currency=settings.currency, rejects_path=rejects)
         log = read_order_log(csv, options)
         typer.echo(f"columns: {', '.join(f'{field}={column}' for field, column in log.columns.items())}", err=True)
-        typer.echo(f"rows: {log.counts.rows:,}, rejected: {log.counts.rejected:,} {log.rejects_path or ''}", err=True)
+        typer.echo(
+            f"rows: {log.counts.rows:,}, without a customer (skipped): {log.counts.skipped_no_customer:,}, "
+            f"rejected: {log.counts.rejected:,} {log.rejects_path or ''}",
+            err=True,
+        )
         sending = Sending(
             log=log,
             currency=log.currency,

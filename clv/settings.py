@@ -112,7 +112,31 @@ class Settings:
             raise ConfigError("CLV_ALLOWED_LATENESS is negative", "for example 24h or 0s")
         if not 0 < self.margin <= 1:
             raise ConfigError(f"CLV_MARGIN must be above 0 and at most 1, is {self.margin}")
+        if self.duplicate_window_days * DAY_MS < self.allowed_lateness_ms:
+            raise ConfigError(
+                "CLV_DUPLICATE_WINDOW_DAYS is shorter than CLV_ALLOWED_LATENESS", "ids must outlast late events"
+            )
         self._check_budget(minor_digits(self.currency))
+        self.fixed_cutoffs_minor()
+
+    def fixed_cutoffs_minor(self) -> tuple[int, int] | None:
+        """Return ``CLV_SEGMENT_CUTOFFS`` in minor units, the higher first; None where the trainer's percentiles rule.
+
+        Raises
+        ------
+        ConfigError
+            When it is not two amounts, the higher first.
+        """
+        if not self.segment_cutoffs:
+            return None
+        digits = minor_digits(self.currency)
+        try:
+            high, growth = (to_minor(part.strip(), digits) for part in self.segment_cutoffs.split(","))
+        except (ValueError, InvalidEvent) as problem:
+            raise ConfigError("CLV_SEGMENT_CUTOFFS is not two amounts", "for example 500,100") from problem
+        if not high >= growth > 0:
+            raise ConfigError("CLV_SEGMENT_CUTOFFS must be positive, the higher first", "for example 500,100")
+        return high, growth
 
     def _check_budget(self, digits: int) -> None:
         try:
@@ -164,12 +188,20 @@ def _parse(variable: str, name: str, text: str) -> object:
         if isinstance(default, Path):
             return Path(text).expanduser()
         if isinstance(default, int):
-            return int(text)
+            return _whole(text)
         if isinstance(default, float):
             return float(text)
     except ValueError as problem:
-        raise ConfigError(f"{variable} is {text!r}: {problem}", f"default: {default}") from problem
+        hint = "for example 24h" if name.endswith("_ms") else f"default: {default}"
+        raise ConfigError(f"{variable} is {text!r}: {problem}", hint) from problem
     return text
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError("not a whole number") from None
 
 
 def _duration_ms(text: str) -> int:

@@ -102,7 +102,9 @@ class LeadPace:
                 waiting_since = self._clock()
             elif self._clock() - waiting_since >= STALL_SECONDS:
                 self._given_up |= late
-                log.warning("replay_goes_on_without_waiting", silent=sorted(late), event_time=rfc3339(event_ms))
+                log.warning(
+                    "no progress seen, the replay goes on without waiting", of=sorted(late), at=rfc3339(event_ms)
+                )
 
     def _take(self, news: list[Progress], awaited: set[str]) -> bool:
         """Note progress; return whether anybody of those awaited made any."""

@@ -70,14 +70,24 @@ class ScorerApp(faust.App):
     _lock: IO[str] | None = None
     _followers: tuple[asyncio.Task[None], ...] = ()
 
-    async def on_first_start(self) -> None:
-        """Make sure of the topics before anything subscribes to them, and of being alone where nothing fences."""
-        if not capabilities(self.settings).has_transactions:
+    def be_alone(self) -> None:
+        """Make sure of being the only worker where nothing fences a second.
+
+        Raises
+        ------
+        BrokerError
+            When another worker runs on the embedded broker.
+        """
+        if self._lock is None and not capabilities(self.settings).has_transactions:
             self._lock = hold_lock(
                 self.settings.data_dir / "worker.lock",
                 message=f"a worker already runs on the embedded broker of {self.settings.data_dir}",
                 hint="the embedded broker allows one worker; set CLV_BROKER to a Kafka for more",
             )
+
+    async def on_first_start(self) -> None:
+        """Make sure of the topics before anything subscribes to them."""
+        self.be_alone()
         self.topic_ids = await ensure_topics(self.settings)
         await super().on_first_start()
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clv.errors import ConfigError, InvalidEvent
-from clv.money import minor_digits, to_minor
 from clv.segments import SegmentPolicy
 
 if TYPE_CHECKING:
@@ -38,21 +36,9 @@ def version_bound(sequence: int) -> str:
 
 
 def fixed_policy(settings: Settings) -> SegmentPolicy | None:
-    """Return the policy of ``CLV_SEGMENT_CUTOFFS``, None where the trainer's percentiles rule.
-
-    Raises
-    ------
-    ConfigError
-        When it is not two amounts, the higher first.
-    """
-    if not settings.segment_cutoffs:
+    """Return the policy of ``CLV_SEGMENT_CUTOFFS``, None where the trainer's percentiles rule."""
+    cutoffs = settings.fixed_cutoffs_minor()
+    if cutoffs is None:
         return None
-    try:
-        high, growth = (
-            to_minor(part.strip(), minor_digits(settings.currency)) for part in settings.segment_cutoffs.split(",")
-        )
-    except (ValueError, InvalidEvent) as problem:
-        raise ConfigError("CLV_SEGMENT_CUTOFFS is not two amounts", "for example 500,100") from problem
-    if not high >= growth > 0:
-        raise ConfigError("CLV_SEGMENT_CUTOFFS must be positive, the higher first", "for example 500,100")
+    high, growth = cutoffs
     return SegmentPolicy(f"fixed-{high}-{growth}", 0, high, growth)

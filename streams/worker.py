@@ -23,9 +23,12 @@ def run() -> None:
 
     Raises
     ------
+    BrokerError
+        When the embedded broker has a worker already.
     SystemExit
-        Always, with the exit status.
+        Otherwise always, with the exit status.
     """
+    app.be_alone()
     uvloop.install()
     CallersLogging(app, redirect_stdouts=False, quiet=True).execute_from_commandline()
 
