@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 _customers = tables.customers
 
 
+FOREVER_MS = 2**62
+"""Later than any moment."""
+
+
 @dataclass(frozen=True, slots=True)
 class SegmentTotal:
     """A segment's customers and their summed CLV; ``segment`` is ``None`` for customers who are in none yet."""
@@ -99,13 +103,15 @@ def segment_totals(database: Database) -> list[SegmentTotal]:
         return _segment_totals(connection)
 
 
-def clv_quantiles(database: Database, percents: Sequence[float]) -> list[int]:
+def clv_quantiles(database: Database, percents: Sequence[float], *, until_ms: int = FOREVER_MS) -> list[int]:
     """Return percentiles of the customers' current CLV, in minor units and in the order of ``percents``.
 
     Parameters
     ----------
     percents
         Each in 0–100. The p-th percentile is the smallest CLV that is not below p % of the customers' (nearest rank).
+    until_ms
+        Customers whose score is of a later moment are left out.
 
     Returns
     -------
@@ -113,10 +119,11 @@ def clv_quantiles(database: Database, percents: Sequence[float]) -> list[int]:
         Empty when there are no customers.
     """
     with database.reading() as connection:
-        count = _count(connection, _customers)
+        is_meant = _customers.c.as_of_ms <= until_ms
+        count = connection.execute(select(func.count()).where(is_meant)).scalar_one()
         if not count:
             return []
-        ordered = select(_customers.c.clv_minor).order_by(_customers.c.clv_minor).limit(1)
+        ordered = select(_customers.c.clv_minor).where(is_meant).order_by(_customers.c.clv_minor).limit(1)
         ranks = [min(max(-int(-percent * count // 100), 1), count) for percent in percents]
         return [connection.execute(ordered.offset(rank - 1)).scalar_one() for rank in ranks]
 
@@ -137,10 +144,11 @@ def partition_progress(database: Database) -> dict[int, PartitionProgress]:
         return {row.partition: PartitionProgress(row.watermark_ms, row.applied_offset, row.incarnation) for row in rows}
 
 
-def newest_score_ms(database: Database) -> int:
-    """Return the latest moment that a customer's current score is of, epoch milliseconds; 0 without customers."""
+def newest_score_ms(database: Database, *, until_ms: int = FOREVER_MS) -> int:
+    """Return the latest moment up to one that a customer's current score is of, epoch milliseconds; 0 without any."""
+    newest = select(func.coalesce(func.max(_customers.c.as_of_ms), 0)).where(_customers.c.as_of_ms <= until_ms)
     with database.reading() as connection:
-        return int(connection.execute(select(func.coalesce(func.max(_customers.c.as_of_ms), 0))).scalar_one())
+        return int(connection.execute(newest).scalar_one())
 
 
 def _segment_totals(connection: Connection) -> list[SegmentTotal]:

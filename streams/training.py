@@ -170,14 +170,15 @@ class Training:
         totals = segment_totals(self._database)
         if sum(total.customers for total in totals) < MIN_CUSTOMERS:
             return None
-        high, growth = clv_quantiles(self._database, [80, 50])
+        # One customer's wrong year must not put the cut-offs off for all the others.
+        until_ms = now_ms + self._settings.allowed_lateness_ms + self._settings.far_ahead_days * DAY_MS
+        cutoffs = clv_quantiles(self._database, [80, 50], until_ms=until_ms)
+        if not cutoffs:
+            return None
+        high, growth = cutoffs
         state.policy_ms = now_ms
-        effective_ms = max(now_ms, min(newest_score_ms(self._database), now_ms + self._lead_ms()))
+        effective_ms = max(now_ms, newest_score_ms(self._database, until_ms=until_ms))
         return SegmentPolicy("", effective_ms, max(high, 1), max(growth, 1))
-
-    def _lead_ms(self) -> int:
-        """How far scores may be ahead of time: beyond it lies a single customer's wrong year."""
-        return self._settings.allowed_lateness_ms + self._settings.far_ahead_days * DAY_MS
 
     def _publish(self, now_ms: int, artifacts: list[Artifact], policy: SegmentPolicy | None) -> list[ModelAnnounced]:
         """Add scorer and policy to the artifacts and announce whatever has a new version."""
