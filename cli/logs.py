@@ -54,9 +54,9 @@ def configure(settings: Settings) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     for name in _NOISY:
-        # kafka-python warns of its own event loop's hiccups; what matters comes to us as exceptions.
-        floor = logging.ERROR if name == "kafka" else logging.WARNING
-        logging.getLogger(name).setLevel(level if level <= logging.DEBUG else max(level, floor))
+        # kafka-python warns of its own event loop's hiccups, and below that prints its settings, passwords included.
+        floor = logging.ERROR if name == "kafka" else level if level <= logging.DEBUG else logging.WARNING
+        logging.getLogger(name).setLevel(max(level, floor))
 
 
 def hide_secrets(_logger: object, _method: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:

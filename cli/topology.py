@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 import structlog
 
-from clv.errors import ConfigError, ScorerError
+from clv.errors import BrokerError, ConfigError, ScorerError
 from storage.engine import Database
 from storage.schema import upgrade
 from streams.broker import EmbeddedBroker
@@ -105,16 +105,17 @@ class Topology:
         self.settings = settings
         self.database = Database(settings.sql_url)
         self.roles: list[Role] = []
+        self._broker: EmbeddedBroker | None = None
         self._workers = workers
         self._exit = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
             settings = self.settings
-            settings.data_dir.mkdir(parents=True, exist_ok=True)
+            settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
             stack.callback(self.database.close)
             if not settings.broker:
-                stack.enter_context(EmbeddedBroker(settings.data_dir))
+                self._broker = stack.enter_context(EmbeddedBroker(settings.data_dir))
             upgrade(settings.sql_url)
             asyncio.run(self._prepare())
             self.roles = self._make_roles()
@@ -127,7 +128,15 @@ class Topology:
         self._exit.close()
 
     def look_after(self) -> None:
-        """Start what is not running; call it every second or so."""
+        """Start what is not running; call it every second or so.
+
+        Raises
+        ------
+        BrokerError
+            When the embedded broker has ended: what it held is gone.
+        """
+        if self._broker and not self._broker.is_running:
+            raise BrokerError("the embedded broker has ended", "the same command goes on from what the database holds")
         for role in self.roles:
             role.look_after()
 

@@ -70,6 +70,24 @@ def with_entry(entries: list[Entry], entry: Entry) -> list[Entry]:
     return result
 
 
+def last(ledger: bytes) -> Entry:
+    """Return the last entry of a ledger that has one."""
+    return _entry_at(ledger, len(ledger) - ENTRY_BYTES)
+
+
+def inserted(ledger: bytes, entry: Entry) -> bytes:
+    """Return the ledger with one more entry at its place, found by bisection."""
+    low, high = 0, length(ledger)
+    while low < high:
+        middle = (low + high) // 2
+        if _entry_at(ledger, middle * ENTRY_BYTES) < entry:
+            low = middle + 1
+        else:
+            high = middle
+    place = low * ENTRY_BYTES
+    return b"".join((ledger[:place], pack([entry]), ledger[place:]))
+
+
 def has_id(ledger: bytes, fingerprint_: int) -> bool:
     """Tell whether an entry has this id."""
     return _find(ledger, fingerprint_, _ID_COLUMN) >= 0
@@ -153,6 +171,11 @@ def _refunds(ledger: bytes, order: int) -> int:
         total += _ENTRY.unpack_from(ledger, start)[3] >> 3
         start += ENTRY_BYTES
     return total
+
+
+def _entry_at(ledger: bytes, place: int) -> Entry:
+    at, id_, ref, tail = _ENTRY.unpack_from(ledger, place)
+    return Entry(at, tail & 7, id_, ref, tail >> 3)
 
 
 def _find(ledger: bytes, fingerprint_: int, column: int, start: int = 0) -> int:

@@ -88,6 +88,8 @@ def reduce(state: CustomerState, event: Happening, watermark_ms: int, rules: Rul
     _attribute(state, event)
     if entry.at_ms > state.latest_ms:
         moments = _append(event.customer_id, state, entry, watermark_ms, rules)
+    elif _joins_latest(state, entry, watermark_ms):
+        moments = _join(event.customer_id, state, entry, rules)
     else:
         entries = ledger.unpack(state.ledger)
         moments = _refold(event.customer_id, state, entries, ledger.with_entry(entries, entry), watermark_ms, rules)
@@ -145,6 +147,32 @@ def _append(customer_id: str, state: CustomerState, entry: Entry, watermark_ms: 
     if is_late:
         skip_silences(state, watermark_ms)
     return moments
+
+
+def _joins_latest(state: CustomerState, entry: Entry, watermark_ms: int) -> bool:
+    """Tell whether an order falls into the instant of the customer's latest event, which holds orders alone."""
+    return (
+        entry.kind == ledger.ORDER
+        and entry.at_ms == state.latest_ms >= watermark_ms
+        and bool(state.ledger)
+        and ledger.last(state.ledger).kind == ledger.ORDER
+    )
+
+
+def _join(customer_id: str, state: CustomerState, entry: Entry, rules: Rules) -> list[Moment]:
+    """Add another order to the latest instant: the same as folding all again, without its cost.
+
+    Orders of an instant add up whatever their order. The instant's snapshot, if it is one, is taken again with them.
+    """
+    effect = ledger.effect_of_last(state.ledger, entry)
+    state.ledger = ledger.inserted(state.ledger, entry)
+    state.totals.fold(entry, effect.refunded_minor)
+    add_value(state, entry.at_ms, effect.net_minor, rules.horizon_ms)
+    opened = state.pending[-1] if state.pending else None
+    if opened is None or opened.at_ms != entry.at_ms:
+        return []
+    cause = f"order:{entry.at_ms}"
+    return [moment_at(customer_id, state, entry.at_ms, reason="order", cause=cause, pending=opened)]
 
 
 def _refold(

@@ -48,7 +48,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         parsed = _parse(url)
-        self.location: str = parsed.render_as_string(hide_password=True)
+        self.location: str = parsed.set(query={}).render_as_string(hide_password=True)
         self.file: Path | None = None
         if parsed.get_backend_name() == "sqlite":
             self.file = Path(parsed.database or "")

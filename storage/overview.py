@@ -120,12 +120,18 @@ def clv_quantiles(database: Database, percents: Sequence[float], *, until_ms: in
     """
     with database.reading() as connection:
         is_meant = _customers.c.as_of_ms <= until_ms
-        count = connection.execute(select(func.count()).where(is_meant)).scalar_one()
+        count = _count_scored(connection, until_ms)
         if not count:
             return []
         ordered = select(_customers.c.clv_minor).where(is_meant).order_by(_customers.c.clv_minor).limit(1)
         ranks = [min(max(-int(-percent * count // 100), 1), count) for percent in percents]
         return [connection.execute(ordered.offset(rank - 1)).scalar_one() for rank in ranks]
+
+
+def count_scored(database: Database, *, until_ms: int) -> int:
+    """Count the customers whose current score is of a moment up to one."""
+    with database.reading() as connection:
+        return _count_scored(connection, until_ms)
 
 
 class PartitionProgress(NamedTuple):
@@ -161,6 +167,11 @@ def _segment_totals(connection: Connection) -> list[SegmentTotal]:
     # PostgreSQL sums BIGINT as NUMERIC.
     totals = [SegmentTotal(row[0], row[1], int(row[2]), int(row[3])) for row in connection.execute(query)]
     return sorted(totals, key=lambda total: total.segment or "")
+
+
+def _count_scored(connection: Connection, until_ms: int) -> int:
+    query = select(func.count()).where(_customers.c.as_of_ms <= until_ms)
+    return connection.execute(query).scalar_one()
 
 
 def _count(connection: Connection, table: Table) -> int:

@@ -147,6 +147,7 @@ class OrdersRunner:
             results = processor.process(part, judgement)
             is_last = place == len(slices) - 1
             await delivery.submit(self._write(processor, results, ack if is_last else None))
+            await asyncio.sleep(0)  # a slice may take long: others on the event loop come first
         if not slices:
             await delivery.submit(Write([], {}, lambda _: ack()))
 

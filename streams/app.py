@@ -87,6 +87,7 @@ class ScorerApp(faust.App):
 
     async def on_first_start(self) -> None:
         """Make sure of the topics before anything subscribes to them."""
+        self.settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.be_alone()
         self.topic_ids = await ensure_topics(self.settings)
         await super().on_first_start()
@@ -209,7 +210,12 @@ def create_app(settings: Settings) -> ScorerApp:
 
     async def take_orders(stream: Any) -> None:
         """Score order events, a partition batch at a time."""
-        await app.run_orders(stream.noack().events(), customers.data)
+        try:
+            await app.run_orders(stream.noack().events(), customers.data)
+        except Exception as problem:
+            # Faust would start the agent again, for ever, and the process would look alive.
+            end_process(problem)
+            raise
 
     app.agent(orders, name="orders")(take_orders)
 

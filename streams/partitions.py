@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 import structlog
 
+from clv.errors import IncompatibleArtifact
 from clv.moments import next_due_ms
 from clv.pipeline import Batch, Partition, Record, process
 from clv.state import Row, decode_row, due_of, encode_row, incarnation_code
@@ -19,7 +21,7 @@ from streams.delivery import MAX_IN_FLIGHT
 from streams.store import PARTITION_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from clv.rules import Rules
     from clv.verdicts import Judgement
@@ -93,7 +95,19 @@ class PartitionProcessor:
         self._batch_number = 0
         self.state, self.was_recreated = _load_state(rows, topic_id)
         self._repeatable_to = self._last_repeatable(batch_records, end_offset)
-        self._timers = TimerIndex((due_of(row), key.decode()) for key, row in rows.items() if key != PARTITION_KEY)
+        self._timers = TimerIndex(self._due_times())
+
+    def _due_times(self) -> Iterator[tuple[int, str]]:
+        for key, row in self._rows.items():
+            if key == PARTITION_KEY:
+                continue
+            try:
+                yield due_of(row), key.decode()
+            except (struct.error, UnicodeDecodeError) as problem:
+                raise IncompatibleArtifact(
+                    f"partition {self.number} of the customers changelog holds a row that is none, key {key[:40]!r}",
+                    "delete that key from the changelog with a tombstone, and find out who else writes there",
+                ) from problem
 
     def _last_repeatable(self, batch_records: int, end_offset: int | None) -> int:
         if not self.state.adoptions:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _SESSION_MS = 6_000
+_RETRY_MS = 1_000
 _NEVER_MS = 2**31 - 1
 
 
@@ -79,6 +80,7 @@ async def _consume(settings: Settings, database: Database, stop: asyncio.Event) 
         # By range, partition p of every keyed topic goes to the same sink: states and outputs stay together.
         partition_assignment_strategy=(RangePartitionAssignor,),
         session_timeout_ms=_SESSION_MS,
+        retry_backoff_ms=_RETRY_MS,
         heartbeat_interval_ms=_SESSION_MS // 3,
         max_poll_interval_ms=_NEVER_MS,  # an unavailable database is waited out as a member of the group
         fetch_max_wait_ms=100,
@@ -87,15 +89,28 @@ async def _consume(settings: Settings, database: Database, stop: asyncio.Event) 
     )
     loop = SinkLoop(consumer, database, topic_ids=ids, changelog=changelog, stop=stop)
     consumer.subscribe([*OUTPUT_TOPICS, changelog], listener=_Rebalances(loop))
-    await consumer.start()
-    log.info("sink started", database=database.location)
     try:
+        if not await _started(consumer, stop):
+            return
+        log.info("sink started", database=database.location)
         while not stop.is_set():
             await _step(loop)
         await loop.drain()
     finally:
         await consumer.stop()
         log.info("sink stopped")
+
+
+async def _started(consumer: AIOKafkaConsumer, stop: asyncio.Event) -> bool:
+    """Start the consumer, which joins its group as long as that takes; return False where told to stop meanwhile."""
+    joining, stopping = asyncio.ensure_future(consumer.start()), asyncio.ensure_future(stop.wait())
+    await asyncio.wait({joining, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    for waiting in (joining, stopping):
+        waiting.cancel()
+    outcomes = await asyncio.gather(joining, stopping, return_exceptions=True)
+    if isinstance(outcomes[0], Exception):
+        raise outcomes[0]
+    return not isinstance(outcomes[0], BaseException)
 
 
 class _Reader(AIOKafkaConsumer):  # aiokafka's consumer, with true end offsets on the embedded broker too

@@ -24,7 +24,7 @@ from models.batch import MAX_EXAMPLES, MIN_EXAMPLES, ExampleArrays
 from models.training import Learner
 from storage.artifacts import Artifact
 from storage.examples import sample_examples
-from storage.overview import clv_quantiles, newest_score_ms, segment_totals
+from storage.overview import FOREVER_MS, clv_quantiles, count_scored, newest_score_ms, segment_totals
 from streams.histories import read_histories
 from streams.policies import POLICY_NAME, SCORER_NAME, fixed_policy, version_of
 
@@ -170,12 +170,12 @@ class Training:
         totals = segment_totals(self._database)
         if sum(total.customers for total in totals) < MIN_CUSTOMERS:
             return None
-        # One customer's wrong year must not put the cut-offs off for all the others.
         until_ms = now_ms + self._settings.allowed_lateness_ms + self._settings.far_ahead_days * DAY_MS
-        cutoffs = clv_quantiles(self._database, [80, 50], until_ms=until_ms)
-        if not cutoffs:
-            return None
-        high, growth = cutoffs
+        if 2 * count_scored(self._database, until_ms=until_ms) < sum(total.customers for total in totals):
+            # Time itself is behind the scores, as in a replay that does not wait.
+            until_ms = FOREVER_MS
+        # Else one customer's wrong year must not put the cut-offs off for all the others.
+        high, growth = clv_quantiles(self._database, [80, 50], until_ms=until_ms)
         state.policy_ms = now_ms
         effective_ms = max(now_ms, newest_score_ms(self._database, until_ms=until_ms))
         return SegmentPolicy("", effective_ms, max(high, 1), max(growth, 1))

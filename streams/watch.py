@@ -44,6 +44,10 @@ class Progress:
     def __init__(self) -> None:
         self._seen: dict[int, tuple[int, float]] = {}
 
+    def moved_seconds_ago(self, now: float) -> float:
+        """Return when any partition was last seen to move; 0 before any was looked at."""
+        return now - max((at for _, at in self._seen.values()), default=now)
+
     def still_seconds(self, partition: int, position: int, now: float) -> float:
         """Note a partition's position; return for how long it has not changed."""
         held = self._seen.get(partition)
@@ -118,7 +122,8 @@ async def check_stuck(consumer: Any, tp: Any, acked: Progress, now: float) -> No
     position = consumer.acked_to(tp)
     still = acked.still_seconds(tp.partition, position, now)
     end = consumer.highwater(tp)
-    if still < STUCK_SECONDS or end is None or position >= end:
+    if still < STUCK_SECONDS or end is None or position >= end or acked.moved_seconds_ago(now) < STUCK_SECONDS:
+        # While another partition moves, the worker is busy with that one.
         return
     fetched = await consumer.position(tp)
     if any(message.tp == tp for message in consumer.unacked) or fetched is None or fetched < end:
