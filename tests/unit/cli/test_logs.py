@@ -69,3 +69,10 @@ def test_secrets_are_blanked(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().err
     assert "hunter2" not in shown
     assert shown.count("me:***@db:5432/clv") == 4
+
+
+def test_kafka_python_never_prints_its_settings() -> None:
+    """Below its errors it logs configurations with the SASL password in them, even at our debug level."""
+    logs.configure(Settings(log_level="debug"))
+    assert logging.getLogger("kafka").level == logging.ERROR
+    assert logging.getLogger("aiokafka").level == logging.DEBUG

@@ -121,3 +121,11 @@ def test_fingerprints_keep_kinds_apart() -> None:
     """Equal texts of different kinds differ, and text of any script has a fingerprint."""
     assert len({fingerprint(domain, "1") for domain in ("order", "refund", "event", "email", "category")}) == 5
     assert 0 <= fingerprint("order", "\U0001f600") < 2**64
+
+
+@given(ledgers(), entries_of_few_orders)
+def test_an_entry_is_inserted_at_its_place(entries: list[Entry], entry: Entry) -> None:
+    """Insertion into bytes is insertion into the sorted list; the last entry is the last of the list."""
+    whole = ledger.inserted(pack(entries), entry)
+    assert unpack(whole) == ledger.with_entry(entries, entry)
+    assert ledger.last(whole) == unpack(whole)[-1]

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from clv.errors import IncompatibleArtifact
 from clv.pipeline import Record
 from clv.state import decode_row, incarnation_code
 from clv.testing import order
@@ -186,3 +187,12 @@ def test_rubbish_goes_to_the_dead_letters_with_its_place() -> None:
     headers = dict(letter.headers)
     assert (letter.topic, letter.key, letter.value) == (DEAD_LETTERS, b"k", b"{")
     assert (headers["clv-reason"], headers["clv-partition"], headers["clv-offset"]) == (b"undecodable", b"2", b"8")
+
+
+@pytest.mark.parametrize(("key", "row"), [(b"garbage", b"\xff\xff\x00"), (b"\xff", b"")])
+def test_a_foreign_row_on_the_changelog_is_named(key: bytes, row: bytes) -> None:
+    """The worker cannot know what it meant; it says which key of which partition is to be deleted."""
+    rows = MemoryRows()
+    rows.put({key: row}, 0)
+    with pytest.raises(IncompatibleArtifact, match="partition 2 of the customers changelog"):
+        processor(rows)

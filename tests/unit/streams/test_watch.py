@@ -125,3 +125,18 @@ def waiting(at_ms: int) -> Waiting:
 def test_the_tick_of_an_idle_partition(state: PartitionState, expected: int | None) -> None:
     """Time goes on to now from close by, and to what waits in the past; never years in a replayed log."""
     assert expected == idle_tick_ms(state, NOW_MS, RULES)
+
+
+def test_a_partition_is_not_stuck_while_another_moves() -> None:
+    """The worker is busy with the other one: a restart would only cost time."""
+
+    async def look() -> None:
+        progress = Progress()
+        waiting = Consumer(acked=5, fetched=5, end=9)
+        await check_stuck(waiting, TP, progress, 100.0)
+        progress.still_seconds(0, 7, 100.0 + STUCK_SECONDS)
+        await check_stuck(waiting, TP, progress, 100.0 + STUCK_SECONDS)
+        with pytest.raises(StuckPartition):
+            await check_stuck(waiting, TP, progress, 100.0 + 2 * STUCK_SECONDS)
+
+    asyncio.run(look())
