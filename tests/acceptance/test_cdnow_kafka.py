@@ -32,7 +32,7 @@ def test_killed_workers_lose_and_double_nothing(
     tmp_path: Path,
     record_testsuite_property: Callable[[str, object], None],
 ) -> None:
-    """Kill each of two workers in the middle of the whole of CDNOW: SQL equals pandas, and the topics hold each outcome once."""
+    """Kill each of two workers in the middle of CDNOW: SQL equals pandas, and the topics hold each outcome once."""
     settings = Settings(broker=kafka_bootstrap, database_url=postgres_database, data_dir=tmp_path, worker_id="w")
     log = write_beginning(tmp_path / "log.csv", before="1999-01-01")
     began = time.monotonic()
