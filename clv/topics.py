@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from clv.rules import DAY_MS
+
 ORDERS = "clv.orders.v1"
 SCORES = "clv.scores.v1"
 SEGMENT_CHANGES = "clv.segment-changes.v1"
@@ -12,7 +14,6 @@ BUDGET_SIGNALS = "clv.budget-signals.v1"
 TRAINING_EXAMPLES = "clv.training-examples.v1"
 MODELS = "clv.models.v1"
 DEAD_LETTERS = "clv.dead-letters.v1"
-DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)

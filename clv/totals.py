@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from clv.ledger import CLICKED, OPENED, ORDER, REFUND, SENT
+from clv.rules import DAY_MS
 
 if TYPE_CHECKING:
     from clv.ledger import Entry
-
-DAY_MS = 86_400_000
 
 
 class Totals(msgspec.Struct, array_like=True, gc=False):

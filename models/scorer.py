@@ -13,6 +13,7 @@ from clv.errors import FeatureMismatch, IncompatibleArtifact
 from clv.features import FEATURE_INDEX, FEATURE_NAMES
 from clv.outcomes import ModelVersions
 from clv.ports import ScoreBatch
+from clv.rules import DAY_MS
 from models import btyd
 from models.prior import PRIOR, naive_minor
 from models.snapshot import BLEND, ScorerSnapshot
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from models.btyd import BtydAnswer
     from models.ensemble import Ensemble
 
-DAY_MS = 86_400_000
 KEPT_SNAPSHOTS = 8
 _LONGEST_WAIT_DAYS = 730.0
 _MEAN_VALUE = FEATURE_INDEX["mean_purchase_value_minor"]

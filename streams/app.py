@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from typing import IO, TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from storage.engine import Database
 from streams.agents import OrdersRunner
 from streams.broker import capabilities
 from streams.clients import aiokafka_settings, bootstrap
+from streams.delivery import MAX_BATCH_BYTES
 from streams.lock import hold_lock
 from streams.published import PublishedModels
 from streams.topics import ensure_topics
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 SESSION_TIMEOUT_SECONDS = 6.0
 EXIT_FAILED = 70
-_MAX_BATCH_BYTES = 900_000
 _MAX_REQUEST_BYTES = 4_194_304
 
 
@@ -97,7 +96,7 @@ class ScorerApp(faust.App):
         settings = self.settings
         producer = AIOKafkaProducer(
             acks="all",
-            max_batch_size=_MAX_BATCH_BYTES,
+            max_batch_size=MAX_BATCH_BYTES,
             max_request_size=_MAX_REQUEST_BYTES,
             enable_idempotence=capabilities(settings).has_idempotence,
             **aiokafka_settings(settings),
@@ -154,8 +153,6 @@ async def _or_end(task: Any) -> None:
 def end_process(problem: BaseException) -> None:
     """End the worker at once, with nothing further acknowledged; a supervisor starts it again where it was."""
     log.critical("worker stops", problem=repr(problem), exc_info=problem)
-    with contextlib.suppress(Exception):
-        structlog.get_logger().info("nothing further is acknowledged")
     os._exit(EXIT_FAILED)
 
 

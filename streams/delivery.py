@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from streams.codecs import Headers, Produced
 
+MAX_BATCH_BYTES = 900_000
+"""Of a producer's batches: within what topics take, with room for a batch's own header."""
 MAX_IN_FLIGHT = 8
 """Batches of a partition that may be under way; with the batch size it bounds what a crash can repeat."""
 

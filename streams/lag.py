@@ -14,7 +14,7 @@ from storage.overview import partition_progress
 from storage.sinking import load_positions
 from streams.ends import end_offsets
 from streams.sink_batches import OUTPUT_TOPICS
-from streams.topics import specs, topic_ids
+from streams.topics import partition_count, specs, topic_ids
 from streams.trainer_store import NAME
 from streams.training import TrainerState
 
@@ -42,7 +42,7 @@ async def measure_lag(settings: Settings, database: Database) -> Lag:
     Workers report their position with each event-day and Tick, so ``orders`` falls in steps and reaches 0 only after
     a Tick, as a replay writes at its end.
     """
-    names = {spec.name: settings.partitions if spec.is_keyed else 1 for spec in specs(settings)}
+    names = {spec.name: partition_count(spec, settings) for spec in specs(settings)}
     ends = await end_offsets(settings, [TopicPartition(name, p) for name, count in names.items() for p in range(count)])
     ids = await topic_ids(settings)
     applied = {

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from clv.topics import changelog_topic
 from storage.states import count_states, iter_states
 from streams.clients import aiokafka_settings
-from streams.delivery import KafkaRecord, send_records
+from streams.delivery import MAX_BATCH_BYTES, KafkaRecord, send_records
 from streams.ends import end_offsets
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from storage.engine import Database
 
 log = structlog.get_logger(__name__)
-_MAX_BATCH_BYTES = 900_000
 
 
 async def refill(settings: Settings, database: Database) -> int:
@@ -36,7 +35,7 @@ async def refill(settings: Settings, database: Database) -> int:
     changelog = changelog_topic(settings.group)
     if not count_states(database) or await _has_records(settings, changelog):
         return 0
-    producer = AIOKafkaProducer(acks="all", max_batch_size=_MAX_BATCH_BYTES, **aiokafka_settings(settings))
+    producer = AIOKafkaProducer(acks="all", max_batch_size=MAX_BATCH_BYTES, **aiokafka_settings(settings))
     await producer.start()
     count = 0
     try:

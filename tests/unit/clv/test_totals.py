@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from clv.features import FEATURE_NAMES
 from clv.ledger import CLICKED, OPENED, ORDER, REFUND, SENT, Entry
 from clv.moments import features_at
-from clv.rules import Rules
+from clv.rules import DAY_MS, Rules
 from clv.testing import PartitionRig, email, order, refund
-from clv.totals import DAY_MS, Totals, extract
+from clv.totals import Totals, extract
 
 ZERO = dict.fromkeys(FEATURE_NAMES, 0.0)
 
