@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import heapq
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import numpy as np
 from sqlalchemy import and_, func, select, tuple_
 
 from clv.outcomes import TrainingExample, rfc3339
+from clv.sampling import draw_key
 from storage import tables
 
 if TYPE_CHECKING:
@@ -70,15 +70,11 @@ def sample_examples(
 
     Notes
     -----
-    Which ones is a function of their ids and ``seed`` alone: those with the smallest hash. An example keeps its place
-    in the draw when others come. Reads every id of the window, about a microsecond each; memory grows with ``limit``.
+    Which ones is a function of their ids and ``seed`` alone, see ``clv.sampling``. Reads every
+    id of the window, about a microsecond each; memory grows with ``limit``.
     """
-    salt = seed.to_bytes(8, "big", signed=True)
-    chosen = heapq.nsmallest(
-        limit,
-        _iter_ids(database, matured_from_ms, matured_to_ms),
-        key=lambda name: hashlib.blake2b(name.encode(), digest_size=8, salt=salt).digest(),
-    )
+    ids = _iter_ids(database, matured_from_ms, matured_to_ms)
+    chosen = heapq.nsmallest(limit, ids, key=lambda name: draw_key(name, seed))
     found: list[Row[tuple[object, ...]]] = []
     with database.reading() as connection:
         for start in range(0, len(chosen), _CHUNK):

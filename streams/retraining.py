@@ -12,6 +12,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ex
 
 from clv.errors import BrokerError, ConfigError, NotTrained, StoreConflict, StoreUnavailable
 from models.batch import MIN_EXAMPLES
+from models.schedule import NEVER_MS
 from storage.examples import count_examples
 from streams.clients import aiokafka_settings
 from streams.histories import stored_through_ms
@@ -19,7 +20,6 @@ from streams.policies import SCORER_NAME
 from streams.topics import ensure_topics
 from streams.trainer import announce
 from streams.trainer_store import TrainerStore, learn, stored_examples
-from streams.training import NEVER_MS
 
 if TYPE_CHECKING:
     from clv.outcomes import BudgetSignal, ModelAnnounced

@@ -20,17 +20,19 @@ from clv.errors import BrokerError, EventError, StoreConflict, StoreUnavailable
 from clv.outcomes import ExampleTopicEvent, rfc3339
 from clv.rules import DAY_MS
 from clv.topics import TRAINING_EXAMPLES
+from models.maturity import in_order
+from models.schedule import is_refit_due
 from storage.engine import Database
 from storage.examples import count_examples
 from storage.schema import upgrade
 from streams.clients import aiokafka_settings
 from streams.codecs import to_record
 from streams.histories import stored_through_ms
-from streams.maturity import MaturityMerge, in_order
+from streams.maturity import MaturityMerge
 from streams.store_retry import retry_store
 from streams.topics import ensure_topics
 from streams.trainer_store import TrainerStore, learn, stored_examples
-from streams.training import Publication, is_refit_due
+from streams.training import Publication
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -152,7 +154,7 @@ class Trainer:
 
     async def _waits_for_states(self, now_ms: int) -> bool:
         """Tell whether a refit is due whose states the sink has not stored yet; it is a little behind as a rule."""
-        if not is_refit_due(self._store.state(), now_ms, self._settings):
+        if not is_refit_due(self._store.state(), now_ms, refit_days=self._settings.refit_days):
             return False
         stored_ms = await retry_store(self._stop, stored_through_ms, self._store.database, self._settings)
         now = asyncio.get_running_loop().time()

@@ -14,9 +14,9 @@ import msgspec
 import structlog
 
 from clv.errors import FeatureMismatch
+from models.maturity import in_order
 from storage.examples import iter_examples
 from storage.learning import LearnerState, Metrics, load_learner, save_learner
-from streams.maturity import in_order
 from streams.training import Publication, TrainerState, Training
 
 if TYPE_CHECKING:

@@ -1,6 +1,7 @@
 """What the trainer does at a moment of event time: learn, refit, set cut-offs, share the budget; and what it keeps.
 
-Reads customers' states and stored examples from SQL, never anything later than the moment it trains for.
+Reads customers' states and stored examples from SQL, never anything later than the moment it trains for. When a
+refit or a snapshot is due is ``models.schedule``'s to say.
 """
 
 from __future__ import annotations
@@ -9,18 +10,16 @@ import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
-import numpy as np
-import structlog
 
 from clv.budget import BASELINE, baseline_signals, has_moved
-from clv.errors import ConfigError, IncompatibleArtifact, InvalidEvent
-from clv.events import parse_time_ms
+from clv.errors import ConfigError, InvalidEvent
 from clv.features import FEATURE_DIGEST
 from clv.money import minor_digits, to_minor
 from clv.outcomes import SEGMENTS, BudgetSignal, ModelAnnounced, SegmentSignal, event_id, rfc3339
 from clv.rules import DAY_MS, Rules
 from clv.segments import SegmentPolicy
-from models.batch import MAX_EXAMPLES, MIN_EXAMPLES, ExampleArrays
+from models.batch import MAX_EXAMPLES
+from models.schedule import NEVER_MS, SAMPLE_SEED, Schedule, ScheduleState, example_arrays
 from models.training import Learner
 from storage.artifacts import Artifact
 from storage.examples import sample_examples
@@ -30,17 +29,18 @@ from streams.policies import POLICY_NAME, SCORER_NAME, fixed_policy, version_of
 
 if TYPE_CHECKING:
     from clv.settings import Settings
+    from models.batch import ExampleArrays
+    from models.btyd import Histories
+    from models.snapshot import ScorerSnapshot
     from storage.engine import Database
 
-log = structlog.get_logger(__name__)
 POLICY_DAYS = 7
 MIN_CUSTOMERS = 20
 """Fewer scored customers give no percentiles worth the name."""
-NEVER_MS = -1
 
 
-class TrainerState(msgspec.Struct):
-    """All that a trainer keeps between runs; times are epoch milliseconds of event time, -1 for never.
+class TrainerState(ScheduleState):
+    """All that a trainer keeps between runs, beside where its schedule stands; times as there.
 
     ``trainer`` is the process that has claimed the role. While ``is_refilling``, examples that the topic may have lost
     are read from SQL. ``outbox`` holds the last announcement of every model and segment: they are sent again at a
@@ -50,16 +50,12 @@ class TrainerState(msgspec.Struct):
     trainer: str = ""
     is_refilling: bool = False
     learner: bytes = b""
-    watermarks: dict[int, int] = {}
+    watermarks: dict[int, int] = msgspec.field(default_factory=dict)
     through_ms: int = NEVER_MS
-    first_ms: int = NEVER_MS
-    snapshot_ms: int = NEVER_MS
-    refit_ms: int = NEVER_MS
     policy_ms: int = NEVER_MS
-    learned_count: int = 0
-    signals: list[SegmentSignal] = []
-    announced: dict[str, str] = {}
-    outbox: list[ModelAnnounced | BudgetSignal] = []
+    signals: list[SegmentSignal] = msgspec.field(default_factory=list)
+    announced: dict[str, str] = msgspec.field(default_factory=dict)
+    outbox: list[ModelAnnounced | BudgetSignal] = msgspec.field(default_factory=list)
 
 
 class Publication(NamedTuple):
@@ -69,10 +65,37 @@ class Publication(NamedTuple):
     events: list[ModelAnnounced | BudgetSignal]
 
 
-def is_refit_due(state: TrainerState, now_ms: int, settings: Settings) -> bool:
-    """Tell whether the schedule asks for a refit at a moment of event time."""
-    since_ms = now_ms - max(state.refit_ms, state.first_ms)
-    return state.first_ms >= 0 and since_ms >= settings.refit_days * DAY_MS
+class StoredData:
+    """What SQL holds to train from (``models.schedule.TrainingData``).
+
+    Parameters
+    ----------
+    settings
+        Horizon and rules.
+    database
+        Where states and examples lie.
+    """
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._settings = settings
+        self._database = database
+
+    def histories(self, now_ms: int) -> Histories | None:
+        """Return the stored customers as they were at a moment.
+
+        Raises
+        ------
+        StoreUnavailable
+            When a retry may help; also when the sink has not stored the states up to ``now_ms``.
+        """
+        return read_histories(self._database, now_ms, Rules.from_settings(self._settings))
+
+    def examples(self, now_ms: int) -> ExampleArrays:
+        """Return a sample of what has matured by a moment."""
+        found = sample_examples(
+            self._database, matured_from_ms=0, matured_to_ms=now_ms, limit=MAX_EXAMPLES, seed=SAMPLE_SEED
+        )
+        return example_arrays(found, horizon_days=self._settings.horizon_days)
 
 
 class Training:
@@ -104,6 +127,8 @@ class Training:
         self._budget_minor = _budget_minor(settings)
         days = settings.horizon_days
         self.learner = Learner.from_state(state.learner, horizon_days=days) if state.learner else Learner(days)
+        data = StoredData(settings, database)
+        self._schedule = Schedule(self.learner, data, state, refit_days=settings.refit_days)
 
     def step(self, now_ms: int, *, is_forced: bool = False) -> Publication:
         """Do what is due at a moment and return what to publish; may be nothing.
@@ -121,47 +146,16 @@ class Training:
             When a retry may help; also when a refit is due and the sink has not stored the states up to ``now_ms``.
         """
         state = self.state
-        state.first_ms = now_ms if state.first_ms < 0 else state.first_ms
-        artifacts: list[Artifact] = []
-        if is_forced or is_refit_due(state, now_ms, self._settings):
-            artifacts += self._refit(now_ms)
+        ensemble = self._schedule.refit(now_ms, is_forced=is_forced)
+        artifacts = [Artifact("ensemble", self.learner.ensemble_digest[:12], ensemble, now_ms)] if ensemble else []
         policy = self._policy(now_ms)
-        has_learned = self.learner.learned_count > state.learned_count
-        is_due = artifacts or policy or (has_learned and now_ms - state.snapshot_ms >= DAY_MS)
         events: list[ModelAnnounced | BudgetSignal] = []
-        if is_due or state.refit_ms == now_ms:
-            events += self._publish(now_ms, artifacts, policy)
+        if snapshot := self._schedule.publish(now_ms, is_asked=policy is not None):
+            events += self._publish(snapshot, artifacts, policy)
         events += self._budget(now_ms)
         state.learner = self.learner.to_state()
         state.outbox = _latest([*state.outbox, *events])
         return Publication(artifacts, events)
-
-    def _refit(self, now_ms: int) -> list[Artifact]:
-        histories = read_histories(self._database, now_ms, Rules.from_settings(self._settings))
-        self.state.refit_ms = now_ms
-        if histories is None:
-            return []
-        self.learner.refit_btyd(histories)
-        examples = self._examples(now_ms)
-        if len(examples.value_minor) < MIN_EXAMPLES:
-            return []
-        try:
-            blob = self.learner.refit_ensemble(examples)
-        except IncompatibleArtifact as problem:
-            log.exception("ensemble not refitted, the one before stays", problem=str(problem))
-            return []
-        return [Artifact("ensemble", self.learner.ensemble_digest[:12], blob, now_ms)]
-
-    def _examples(self, now_ms: int) -> ExampleArrays:
-        """Return a sample of what has matured by now, without what another build or horizon has left."""
-        found = sample_examples(self._database, matured_from_ms=0, matured_to_ms=now_ms, limit=MAX_EXAMPLES, seed=0)
-        days = self._settings.horizon_days
-        examples = [e for e in found if e.feature_digest == FEATURE_DIGEST and e.horizon_days == days]
-        return ExampleArrays(
-            np.array([e.features for e in examples], dtype=np.float64),
-            np.array([e.value_minor for e in examples], dtype=np.float64),
-            np.array([parse_time_ms(e.as_of) for e in examples], dtype=np.int64),
-        )
 
     def _policy(self, now_ms: int) -> SegmentPolicy | None:
         state = self.state
@@ -180,11 +174,11 @@ class Training:
         effective_ms = max(now_ms, newest_score_ms(self._database, until_ms=until_ms))
         return SegmentPolicy("", effective_ms, max(high, 1), max(growth, 1))
 
-    def _publish(self, now_ms: int, artifacts: list[Artifact], policy: SegmentPolicy | None) -> list[ModelAnnounced]:
+    def _publish(
+        self, snapshot: ScorerSnapshot, artifacts: list[Artifact], policy: SegmentPolicy | None
+    ) -> list[ModelAnnounced]:
         """Add scorer and policy to the artifacts and announce whatever has a new version."""
-        snapshot = self.learner.snapshot(now_ms)
-        self.state.snapshot_ms = now_ms
-        self.state.learned_count = self.learner.learned_count
+        now_ms = snapshot.learned_through_ms
         payload = snapshot.to_bytes()
         artifacts.append(Artifact(SCORER_NAME, snapshot.version, payload, now_ms))
         versions = snapshot.model_versions

@@ -11,7 +11,8 @@ from clv.errors import EventError
 from clv.events import parse_time_ms
 from clv.outcomes import ExampleTopicEvent, TrainingExample, WatermarkPassed, rfc3339
 from clv.rules import DAY_MS
-from streams.maturity import MaturityMerge, in_order, place_of
+from models.maturity import in_order, place_of
+from streams.maturity import MaturityMerge
 from tests.contract.storage.outputs import example
 
 DAY0_MS = parse_time_ms("1997-04-01T00:00:00Z")
