@@ -1,0 +1,87 @@
+"""One partition in memory: the worker's pipeline and rows, without a broker or a changelog."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from clv.moments import features_at, next_due_ms
+from clv.pipeline import Partition, Record, process
+from clv.state import Row, decode_row, due_of, encode_row
+from clv.timers import TimerIndex
+from clv.watermark import PartitionState
+from models.histories import histories_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from clv.outcomes import Outcome
+    from clv.state import CustomerState
+    from clv.verdicts import Judgement
+    from models.btyd import Histories
+
+TOPIC = "backtest"
+_INCARNATION = 0
+
+
+class Position(NamedTuple):
+    """Everything that a partition holds, as plain data: rows by customer, its own row."""
+
+    rows: dict[str, bytes]
+    state: PartitionState
+
+
+class MemoryPartition:
+    """Feeds records to ``clv.pipeline.process`` and keeps the rows, encoded as a worker's store keeps them."""
+
+    def __init__(self, position: Position | None = None) -> None:
+        self._rows, self._state = position or Position({}, PartitionState(topic_id=TOPIC))
+        timers = TimerIndex((due_of(row), customer) for customer, row in self._rows.items())
+        self._partition = Partition(TOPIC, 0, self._state, self, timers)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def position(self) -> Position:
+        """What ``MemoryPartition`` goes on from; not a copy."""
+        return Position(self._rows, self._state)
+
+    def feed(self, values: Sequence[tuple[bytes | None, bytes]], judgement: Judgement) -> list[Outcome]:
+        """Process keys and values as one batch, write the changed rows back, and return the outcomes in order."""
+        offset = self._state.applied_offset + 1
+        records = [Record(offset + place, key, value) for place, (key, value) in enumerate(values)]
+        batch = process(records, self._partition, judgement)
+        for customer_id, row in batch.changed.items():
+            self._rows[customer_id] = encode_row(
+                row.state,
+                due_ms=next_due_ms(row.state, judgement.rules),
+                applied_offset=row.applied_offset,
+                incarnation=_INCARNATION,
+            )
+        return batch.outcomes
+
+    def get(self, customer_id: str) -> Row | None:
+        """Return a fresh copy of a customer's row (``clv.pipeline.Rows``)."""
+        row = self._rows.get(customer_id)
+        return None if row is None else decode_row(row, _INCARNATION)
+
+    def due_of(self, customer_id: str) -> int | None:
+        """Return when a customer is due (``clv.pipeline.Rows``)."""
+        row = self._rows.get(customer_id)
+        return None if row is None else due_of(row)
+
+    def features(self, customer_id: str, as_of_ms: int) -> tuple[float, ...] | None:
+        """Return a customer's features; None where the pipeline has applied no order of it.
+
+        ``as_of_ms`` is no earlier than anything applied so far.
+        """
+        row = self.get(customer_id)
+        return features_at(row.state, as_of_ms) if row and row.state.totals.order_count else None
+
+    def histories(self, as_of_ms: int) -> Histories | None:
+        """Return the customers as they were at a moment, ordered by id; None where nobody had bought."""
+        return histories_at(self._states(), as_of_ms)
+
+    def _states(self) -> Iterator[CustomerState]:
+        for customer_id in sorted(self._rows):
+            yield decode_row(self._rows[customer_id], _INCARNATION).state
