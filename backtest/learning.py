@@ -12,7 +12,7 @@ from clv.events import parse_time_ms
 from clv.outcomes import TrainingExample, WatermarkPassed
 from clv.rules import DAY_MS
 from models.ensemble import Ensemble
-from models.maturity import in_order, place_of
+from models.maturity import in_order
 from models.schedule import Schedule, ScheduleState, example_arrays
 from models.scorer import SnapshotScorer
 from models.snapshot import ScorerSnapshot
@@ -144,9 +144,11 @@ class Learning:
 
     def _release(self, now_ms: int) -> list[TrainingExample]:
         """Return what matured before a moment, in the order of learning; keep the rest."""
-        ready = in_order(one for one in self._held if place_of(one).matured_ms < now_ms)
-        self._held = [one for one in self._held if place_of(one).matured_ms >= now_ms]
-        return ready
+        ready, rest = [], []
+        for example in self._held:
+            (ready if parse_time_ms(example.matured_at) < now_ms else rest).append(example)
+        self._held = rest
+        return in_order(ready)
 
     def _publish(self, now_ms: int) -> None:
         snapshot = self._schedule.publish(now_ms)

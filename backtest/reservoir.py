@@ -5,9 +5,9 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING
 
+from clv.events import parse_time_ms
 from clv.sampling import draw_key
 from models.batch import MAX_EXAMPLES
-from models.maturity import place_of
 from models.schedule import SAMPLE_SEED
 
 if TYPE_CHECKING:
@@ -28,14 +28,14 @@ class Reservoir:
 
     def __init__(self, examples: Iterable[TrainingExample] = (), *, limit: int = MAX_EXAMPLES) -> None:
         self._limit = limit
-        self._heap: list[tuple[int, str, TrainingExample]] = []
+        self._heap: list[tuple[int, str, int, TrainingExample]] = []
         for example in examples:
             self.add(example)
 
     def add(self, example: TrainingExample) -> None:
         """Offer an example that has matured; each is offered once."""
         key = -int.from_bytes(draw_key(example.event_id, SAMPLE_SEED))  # a heap gives up its smallest
-        entry = (key, example.event_id, example)
+        entry = (key, example.event_id, parse_time_ms(example.matured_at), example)
         if len(self._heap) < self._limit:
             heapq.heappush(self._heap, entry)
         elif entry[:2] > self._heap[0][:2]:
@@ -43,5 +43,5 @@ class Reservoir:
 
     def examples(self) -> list[TrainingExample]:
         """Return the sample, ordered by maturity, then by event id."""
-        held = [example for _, _, example in self._heap]
-        return sorted(held, key=lambda example: (place_of(example).matured_ms, example.event_id))
+        entries = sorted(self._heap, key=lambda entry: (entry[2], entry[1]))
+        return [example for _, _, _, example in entries]

@@ -14,6 +14,7 @@ import msgspec
 
 from clv.outcomes import ModelVersions, rfc3339
 from clv.rules import DAY_MS
+from models.snapshot import PRIOR_NAME
 
 if TYPE_CHECKING:
     from backtest.learning import Published
@@ -91,9 +92,9 @@ class RunEnd(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunLogState(msgspec.Struct):
-    """What the next line depends on."""
+    """What the next line depends on; ``champion_changes`` counts those from one model to another."""
 
-    champion: str = ""
+    champion: str = PRIOR_NAME
     week: int = -1
     champion_changes: int = 0
 
@@ -114,14 +115,14 @@ class RunLog:
     def lines(self, published: Published, learner: Learner) -> bytes:
         """Return the lines that a snapshot gives; often none."""
         state, snapshot = self.state, published.snapshot
-        before = state.champion or snapshot.champion
+        before = state.champion
         week = snapshot.learned_through_ms // WEEK_MS
         kinds: list[Literal["refit", "champion", "week"]] = []
         if published.is_refitted:
             kinds.append("refit")
         if snapshot.champion != before:
             kinds.append("champion")
-            state.champion_changes += 1
+            state.champion_changes += before != PRIOR_NAME
         if week > state.week:
             kinds.append("week")
         state.champion, state.week = snapshot.champion, week

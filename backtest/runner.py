@@ -77,11 +77,12 @@ class BacktestOptions:
 class BacktestResult:
     """What a run came to; without ``end`` it was interrupted.
 
-    ``seconds`` are of this process: in all, and by part. ``resumed_from`` is the first day of this process, empty where
-    it is the log's.
+    ``moments`` and ``seconds`` (in all, and by part) are of this process, ``counts`` of the whole run. ``resumed_from``
+    is the first day of this process, empty where it is the log's.
     """
 
     end: RunEnd | None
+    moments: int
     counts: Counts
     resumed_from: str
     seconds: dict[str, float]
@@ -114,6 +115,7 @@ def run_backtest(log: BacktestLog, options: BacktestOptions) -> BacktestResult:
     parts = {**run.engine.seconds, **run.engine.learning.seconds, **run.seconds}
     return BacktestResult(
         end=end,
+        moments=run.counts.moments - run.moments_before,
         counts=run.counts,
         resumed_from=run.resumed_from,
         seconds={"total": time.perf_counter() - started, **parts},
@@ -130,6 +132,7 @@ class _Run:
         self._key = checkpoint.run_key(log.key, settings)
         found = self._found()
         self.counts = found.counts if found else Counts()
+        self.moments_before = self.counts.moments
         self.resumed_from = _date(self.counts.day + 1) if found else ""
         self.seconds = {"save": 0.0, "evaluate": 0.0}
         self.engine = Engine(settings, found.engine if found else None, observe=self._note)

@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "replay": "cli.replay",
     "generate": "cli.generate",
     "import": "cli.import_",
+    "backtest": "cli.backtest",
     "export": "cli.export",
     "train": "cli.train",
     "models": "cli.models",

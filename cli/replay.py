@@ -5,25 +5,20 @@ Example: ``clv replay data/cdnow_orders.csv.gz --speed max``
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003  # typer reads the annotations
 from typing import Annotated
 
 import typer
 
+from cli import reading
+
 
 def command(
-    file: Annotated[Path, typer.Argument(help="Order log: CSV, CSV.gz or Parquet.", show_default=False)],
-    mapping: Annotated[
-        str, typer.Option("--map", metavar="FIELD=COLUMN,…", help="Columns that names do not tell.")
-    ] = "",
-    currency: Annotated[str, typer.Option(help="Currency of the log [default: CLV_CURRENCY].")] = "",
-    date_format: Annotated[
-        str, typer.Option(help="strptime format of the times [default: ISO 8601]; without an offset they are UTC.")
-    ] = "",
-    encoding: Annotated[str, typer.Option(help="Text encoding of a CSV file.")] = "utf-8-sig",
-    rejects: Annotated[
-        Path | None, typer.Option(help="File for bad rows [default: rejects/ in the data directory].")
-    ] = None,
+    file: reading.LogFile,
+    mapping: reading.MapOption = "",
+    currency: reading.CurrencyOption = "",
+    date_format: reading.DateFormatOption = "",
+    encoding: reading.EncodingOption = "utf-8-sig",
+    rejects: reading.RejectsOption = None,
     speed: Annotated[str, typer.Option(help="1x is real time, 100x a hundred times that; or max.")] = "max",
     max_lead: Annotated[
         str, typer.Option(help="At full speed: event-days ahead of workers and trainer at most, 0d not to wait.")
@@ -45,25 +40,21 @@ def command(
     """
     from cli.sending import Sending, report, send, with_broker
     from clv.settings import Settings
-    from producers.mapping import parse_map
-    from producers.orderlog import LogOptions, read_order_log
     from producers.replay import ReplayOptions, parse_speed
 
     settings = with_broker(Settings.from_env(), broker)
     options = ReplayOptions(speed=parse_speed(speed), limit=limit, is_looped=loop)
     max_lead_days = parse_days(max_lead)
-    log = read_order_log(
+    log = reading.read_log(
         file,
-        LogOptions(
-            given=parse_map(mapping),
-            currency=currency or settings.currency,
-            date_format=date_format,
-            encoding=encoding,
-            rejects_path=rejects or settings.data_dir / "rejects" / f"{file.name}.csv",
-        ),
+        settings,
+        mapping=mapping,
+        currency=currency,
+        date_format=date_format,
+        encoding=encoding,
+        rejects=rejects,
+        is_quiet=is_json,
     )
-    if not is_json:
-        typer.echo(f"columns: {', '.join(f'{field}={column}' for field, column in log.columns.items())}", err=True)
     result = send(
         Sending(
             log=log,
@@ -76,14 +67,7 @@ def command(
         ),
         settings,
     )
-    more = {
-        "rows": log.counts.rows,
-        "rejected": log.counts.rejected,
-        "skipped_no_customer": log.counts.skipped_no_customer,
-        "rounded": log.counts.rounded,
-        "emails_dropped": log.counts.emails_dropped,
-        "rejects_file": str(log.rejects_path) if log.rejects_path else "",
-    }
+    more = reading.figures(log)
     report(result, currency=log.currency, digits=log.digits, more=more, is_json=is_json, is_resumable=True)
 
 

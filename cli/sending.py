@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from cli.progress import progress
 from clv.money import to_major
 from clv.outcomes import rfc3339
 from clv.settings import DAY_MS
@@ -84,10 +84,11 @@ def send(sending: Sending, settings: Settings, observe: Callable[[int, int], Non
     positions = FilePositions(settings.data_dir / "positions", topic_ids[ORDERS]) if sending.is_resumable else None
     if positions and sending.is_restarted:
         positions.put(sending.log.key, None)
+    shown = progress(sending.title, sending.total, Console(stderr=True))
     with (
         KafkaPublisher(settings, currency=sending.currency) as publisher,
         _pace(sending, settings, positions) as pace,
-        contextlib.nullcontext(observe) if observe else _progress(sending, Console(stderr=True)) as watched,
+        contextlib.nullcontext(observe) if observe else shown as watched,
     ):
         return Replay(
             log=sending.log,
@@ -145,24 +146,3 @@ def _pace(sending: Sending, settings: Settings, positions: ReplayPositions | Non
     start_ms = resumed.through_ms if resumed else sending.log.first_ms
     with TopicProgress(settings) as source:
         yield LeadPace(source, max_lead_ms=lead_ms, start_ms=start_ms)
-
-
-@contextlib.contextmanager
-def _progress(sending: Sending, console: Console) -> Iterator[Callable[[int, int], None]]:
-    columns = (
-        SpinnerColumn(),
-        TextColumn(sending.title),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}", justify="right"),
-        TextColumn("{task.fields[event_date]}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task(sending.title, total=sending.total, rate="", event_date="")
-
-        def observe(events: int, at_ms: int) -> None:
-            rate = f"{progress.tasks[0].speed or 0:,.0f}/s"
-            progress.update(task, completed=events, rate=rate, event_date=rfc3339(at_ms)[:10])
-
-        yield observe

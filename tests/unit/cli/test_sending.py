@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
 
 import pytest
-from rich.console import Console
 
-from cli.sending import INTERRUPTED, Sending, _progress, report
+from cli.sending import INTERRUPTED, report
 from clv.settings import DAY_MS
-from producers.generator import Shop
-from producers.replay import ReplayOptions, ReplayResult
+from producers.replay import ReplayResult
 
 AT = 19_723 * DAY_MS  # 2024-01-01
 RESULT = ReplayResult(events=3, orders=2, refunds=1, ticks=4, revenue_minor=1234, last_ms=AT, seconds=2.0)
-
-
-@pytest.mark.parametrize("total", [100, None])
-def test_progress_shows_count_rate_and_event_date(total: int | None) -> None:
-    """On a terminal, from the first moment on, whether or not the end is known."""
-    shown = io.StringIO()
-    log = Shop(seed=1, customers=1, start_ms=AT, days=1)
-    sending = Sending(log=log, currency="USD", options=ReplayOptions(), total=total, max_lead_days=7, title="log.csv")
-    with _progress(sending, Console(file=shown, force_terminal=True, width=120)) as observe:
-        observe(0, AT)
-        observe(50, AT + DAY_MS)
-    assert "log.csv" in shown.getvalue()
-    assert "2024-01-02" in shown.getvalue()
-    assert "/s" in shown.getvalue()
 
 
 def test_figures_are_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
