@@ -17,6 +17,7 @@ import structlog
 
 from backtest.engine import EngineState
 from backtest.runlog import RunLogState
+from clv.errors import InputError
 
 if TYPE_CHECKING:
     from clv.settings import Settings
@@ -67,20 +68,31 @@ def run_key(log_key: str, settings: Settings) -> str:
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
-    """Replace the checkpoint, durably; a crash meanwhile leaves the one before."""
+    """Replace the checkpoint, durably; a crash meanwhile leaves the one before.
+
+    Raises
+    ------
+    InputError
+        When the disk refuses.
+    """
     part = path.with_name(f"{path.name}.new")
-    with part.open("wb") as file:
-        file.write(msgspec.msgpack.encode(checkpoint))
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        with part.open("wb") as file:
+            file.write(msgspec.msgpack.encode(checkpoint))
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as problem:
+        raise InputError(
+            f"{path} cannot be written: {problem.strerror or problem}", "is there room for it?"
+        ) from problem
 
 
 def load(path: Path, key: str) -> Checkpoint | None:
     """Return the checkpoint of this very run; None where there is none."""
     try:
         found = msgspec.msgpack.decode(path.read_bytes(), type=Checkpoint)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except msgspec.DecodeError:
         log.warning("checkpoint cannot be read, starting anew", path=str(path))
@@ -93,5 +105,5 @@ def load(path: Path, key: str) -> Checkpoint | None:
 
 def forget(path: Path) -> None:
     """Remove the checkpoint, if there is one."""
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         path.unlink()

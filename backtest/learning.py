@@ -144,7 +144,8 @@ class Learning:
 
     def _release(self, now_ms: int) -> list[TrainingExample]:
         """Return what matured before a moment, in the order of learning; keep the rest."""
-        ready, rest = [], []
+        ready: list[TrainingExample] = []
+        rest: list[TrainingExample] = []
         for example in self._held:
             (ready if parse_time_ms(example.matured_at) < now_ms else rest).append(example)
         self._held = rest

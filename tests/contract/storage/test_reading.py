@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from backtest.reservoir import Reservoir
 from clv import topics
 from clv.events import parse_time_ms
+from models.schedule import SAMPLE_SEED
 from storage.examples import count_examples, iter_examples, sample_examples
 from storage.export import EXPORT_NAMES, export_columns, iter_export
 from storage.overview import SegmentTotal, clv_quantiles, segment_totals, summarise
@@ -112,6 +114,18 @@ def test_a_sample_depends_on_ids_and_seed_alone(database: Database) -> None:
     later.example("y1", "c1")
     write_batch(database, _next(later, outputs))
     assert len(set(first) & set(draw(1))) >= 9
+
+
+def test_the_backtest_draws_the_same_sample(database: Database) -> None:
+    """What a back-test keeps of examples as they mature is what SQL gives of them afterwards."""
+    outputs, reservoir = OutputTopics(), Reservoir(limit=10)
+    for number in range(50):
+        at = f"1997-04-0{1 + number % 4}T00:00:00Z"
+        outputs.example(f"x{number}", "c1", matured_at=at)
+        reservoir.add(example(f"x{number}", "c1", matured_at=at))
+    write_batch(database, outputs.batch())
+    window = {"matured_from_ms": FROM_MS, "matured_to_ms": TO_MS}
+    assert sample_examples(database, **window, limit=10, seed=SAMPLE_SEED) == reservoir.examples()
 
 
 def _next(later: OutputTopics, earlier: OutputTopics) -> SinkBatch:

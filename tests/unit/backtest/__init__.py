@@ -1,0 +1,1 @@
+"""The back-test, without files."""

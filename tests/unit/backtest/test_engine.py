@@ -1,0 +1,111 @@
+"""Days in, predictions out: the same code as in a worker, whatever the log."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from backtest.days import days_of
+from backtest.engine import Engine
+from clv.outcomes import Score
+from clv.rules import DAY_MS
+from clv.settings import Settings
+from clv.testing import PartitionRig
+from clv.verdicts import Judgement
+from producers.encode import encode_event, key_of, tick_event
+from tests.unit.backtest.logs import ListLog, expected_moments, order, refund, shop_log
+
+SETTINGS = Settings(refit_days=40)
+LAST_MS = DAY_MS - 1
+
+
+def test_predictions_are_what_a_worker_gives_out() -> None:
+    """With the same snapshots, an order in a day's last millisecond is scored by the pipeline as by the back-test."""
+    shop, last = shop_log(150, 170), 169
+    buyers = sorted({event.customer_id for event in shop})[:40]
+    evening = [order(customer, last + LAST_MS / DAY_MS, 1_234) for customer in buyers]
+    log = ListLog([*shop.until(last), *evening])
+    engine = Engine(SETTINGS)
+    *before, today = days_of(log)
+    for day in before:
+        engine.pass_day(day)
+    said = engine.pass_day(today)
+    rig = PartitionRig()
+    for day in before:
+        rig.feed([*((key_of(e), encode_event(e, currency="USD", digits=2)) for e in day.events), _tick(day.end_ms)])
+    rig.judgement = Judgement(engine.learning.scorer, rig.judgement.policies, rig.judgement.rules)
+    outcomes = rig.feed([(key_of(e), encode_event(e, currency="USD", digits=2)) for e in today.events])
+    given = {one.customer_id: one for one in outcomes if isinstance(one, Score)}
+    rows = [(row, given[m.customer_id]) for row, m in enumerate(said.moments) if m.customer_id in buyers]
+    assert len(rows) == len(buyers)
+    for row, score in rows:
+        scores = said.scores
+        assert score.as_of.endswith("T23:59:59.999Z")
+        assert score.models.scorer == scores.versions[scores.version[row]].scorer != ""
+        assert (score.clv_minor, score.clv_lower_minor, score.clv_upper_minor) == tuple(
+            int(np.rint(column[row])) for column in (scores.clv, scores.lower, scores.upper)
+        )
+
+
+def _tick(at_ms: int) -> tuple[None, bytes]:
+    return None, encode_event(tick_event(0, at_ms), currency="USD", digits=2)
+
+
+def test_a_day_is_one_whatever_its_batches() -> None:
+    """Batches of one record and batches of a thousand give the same predictions."""
+    log = shop_log(150, 150)
+    wide, narrow = Engine(SETTINGS), Engine(Settings(refit_days=40, batch_records=1))
+    for day in days_of(log):
+        one, other = wide.pass_day(day), narrow.pass_day(day)
+        assert one.moments == other.moments
+        assert one.scores.clv.tobytes() == other.scores.clv.tobytes()
+
+
+HUGE = 10**13
+ABSURD = {
+    "three customers": [order("a", 0, 100), order("b", 1, 100), order("c", 400, 100)],
+    "one order": [order("a", 0, 1)],
+    "huge amounts": [order(c, d, HUGE, number=d) for d in range(0, 300, 3) for c in ("a", "b")],
+    "beyond all amounts": [order("a", 0, 500), order("a", 1, 10**17), order("b", 1, 10**17), order("b", 99, 5)],
+    "same day": [order("a", 0.0, 100, number=n) for n in range(50)] + [order("b", 200, 100)],
+    "repeated rows": [order("a", 0, 100), order("a", 0, 100), order("a", 90, 100), order("b", 300, 1)],
+    "refunds": [
+        refund("a", 0, 100),
+        order("a", 1, 100),
+        refund("a", 2, HUGE),
+        order("a", 3, 1),
+        *(refund("a", 4 + n, 1) for n in range(200)),
+    ],
+    "free orders": [order("a", n, 0) for n in range(100)] + [order("a", 150, 1), order("b", 400, 1)],
+    "nothing but refunds": [refund("a", n, 100) for n in range(100)],
+    "1970": [order("a", -19_723, 100), order("b", 0, 100)],
+    "a wrong year": [order("a", 0, 100), order("b", 50, 100), order("a", 25_000, 100)],
+}
+
+
+@pytest.mark.parametrize("events", ABSURD.values(), ids=ABSURD)
+def test_every_prediction_is_finite_and_inside_its_interval(events: list[object]) -> None:
+    """Whatever the log says, no prediction is missing, negative or not a number, and no moment is lost."""
+    log = ListLog(events)  # type: ignore[arg-type]  # a dict of lists of either kind
+    engine = Engine(Settings(refit_days=20))
+    days = list(days_of(log))
+    rows = 0
+    for day in days:
+        said = engine.pass_day(day)
+        scores = said.scores
+        for values in (scores.clv, scores.lower, scores.upper, scores.naive):
+            assert np.isfinite(values).all()
+            assert (values >= 0).all()
+        assert (scores.lower <= scores.clv).all()
+        assert (scores.clv <= scores.upper).all()
+        rows += len(said.moments) + said.unscored
+    last = days[-1].number
+    assert rows == sum(day <= last for _, day in expected_moments(log))
+
+
+def test_nobody_the_pipeline_refused_is_predicted() -> None:
+    """A customer whose only order is beyond all amounts is counted, and has no row."""
+    (day,) = days_of([order("a", 0, 10**17), order("b", 0, 5)])
+    said = Engine(SETTINGS).pass_day(day)
+    assert [moment.customer_id for moment in said.moments] == ["b"]
+    assert said.unscored == 1
