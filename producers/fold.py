@@ -23,9 +23,10 @@ _NONE = np.iinfo(np.int64).max
 class Folded:
     """Orders and refunds in order of event time.
 
-    ``table`` has a row each: line, customer, order, part, ordinal, at, amount, acquisition, refunded; a negative
-    ``amount`` is a refund. ``part`` is above 0 where a refund was split from its order: its event-day + 1. Row i has
-    the categories ``category[start[i]:start[i + 1]]``.
+    ``table`` has a row each: line, customer, order, part, ordinal, at, amount, acquisition, refunded, names_order; a
+    negative ``amount`` is a refund. ``part`` is above 0 for what an order's id brings on a later day than its first:
+    the event-day + 1. ``names_order`` says whether such a part is a refund of the first day's order. Row i has the
+    categories ``category[start[i]:start[i + 1]]``.
     """
 
     table: pd.DataFrame
@@ -36,10 +37,11 @@ class Folded:
 def fold(lines: pd.DataFrame) -> Folded:
     """Fold checked lines into orders and refunds.
 
-    Lines of one customer that share an order id are one order: their net, dated at the earliest. A negative line on a
-    later UTC day than the order's first line is no part of it but a refund of it, dated when it happened: what happens
-    later must not change what was known of the order on its day. A net below zero is a refund. A line without an order
-    id is an order, or a refund, of its own.
+    Lines of one customer that share an order id and the UTC day are one order: their net, dated at the earliest. What
+    happens later must not change what was known of the order on its day, so lines on a later day than its first are no
+    part of it: a net below zero is a refund of it, another one an order of its own. With such an order in between, a
+    refund names none: it takes all of its amount. So does a net below zero on the first day. A line without an order id
+    is an order, or a refund, of its own.
 
     Parameters
     ----------
@@ -64,6 +66,7 @@ def fold(lines: pd.DataFrame) -> Folded:
         refunded=("refunded", "min"),
     )
     table = table.reset_index(level=4, drop=True).reset_index()
+    table["names_order"] = _names_order(table)
     table[["acquisition", "refunded"]] = table[["acquisition", "refunded"]].replace(_NONE, -1)
     order = np.lexsort((table["line"].to_numpy(), table["at"].to_numpy()))
     start, category = _categories(lines["category"].to_numpy(), number, order)
@@ -71,12 +74,20 @@ def fold(lines: pd.DataFrame) -> Folded:
 
 
 def _parts(lines: pd.DataFrame) -> pd.Series[int]:
-    """Return 0 for a line of the order itself, else the event-day + 1 of the refund that it belongs to."""
+    """Return 0 for a line of an order's first day, else the event-day + 1."""
     day = lines["at"] // DAY_MS
-    keys = [lines["customer"], lines["order"]]
-    first_day = day.where(lines["amount"] >= 0, _NONE).groupby(keys).transform("min")
-    is_later_refund = (lines["amount"] < 0) & (day > first_day) & (lines["order"] >= 0)
-    return (day + 1).where(is_later_refund, 0)
+    first_day = day.groupby([lines["customer"], lines["order"]]).transform("min")
+    return (day + 1).where((day > first_day) & (lines["order"] >= 0), 0)
+
+
+def _names_order(table: pd.DataFrame) -> pd.Series[bool]:
+    """Tell which parts are refunds of what their order was on its first day; only earlier parts have a say."""
+    parts = table.sort_values("part", kind="stable")
+    is_order = parts["amount"] >= 0
+    keys = [parts["customer"], parts["order"]]
+    began_as_order = is_order.groupby(keys).transform("first")
+    orders_so_far = is_order.groupby(keys).cumsum()
+    return ((parts["part"] > 0) & ~is_order & began_as_order & (orders_so_far == 1)).reindex(table.index)
 
 
 def _ordinals(lines: pd.DataFrame) -> pd.Series[int]:

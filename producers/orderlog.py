@@ -185,6 +185,8 @@ def _event(row: Any, lines: Lines, categories: tuple[str, ...]) -> OrderPlaced |
     order_id = lines.orders.known[row.order] if row.order >= 0 else ""
     if row.amount < 0:
         return _refund(row, customer, order_id, lines)
+    if row.part:
+        order_id = event_id("later-order", customer, order_id, row.part)
     order_id = order_id or event_id("row", customer, row.at, row.amount, row.ordinal)
     source, campaign, cost_minor = "", "", -1
     if row.acquisition >= 0:
@@ -206,7 +208,7 @@ def _refund(row: Any, customer: str, order_id: str, lines: Lines) -> OrderRefund
     refunded = lines.orders.known[row.refunded] if row.refunded >= 0 else ""
     if row.part:
         refund_id = event_id("later-refund", customer, order_id, row.part)
-        refunded = refunded or order_id
+        refunded = refunded or (order_id if row.names_order else "")
     else:
         refund_id = order_id or event_id("row", customer, row.at, row.amount, row.ordinal)
     return OrderRefunded(event_id("refund", customer, refund_id), customer, row.at, refund_id, -row.amount, refunded)

@@ -7,7 +7,7 @@ import pytest
 
 from backtest.days import days_of
 from backtest.engine import Engine
-from clv.outcomes import Score
+from clv.outcomes import Score, rfc3339
 from clv.rules import DAY_MS
 from clv.settings import Settings
 from clv.testing import PartitionRig
@@ -41,6 +41,7 @@ def test_predictions_are_what_a_worker_gives_out() -> None:
     for row, score in rows:
         scores = said.scores
         assert score.as_of.endswith("T23:59:59.999Z")
+        assert score.expected_next_order_at == rfc3339(int(scores.next_order_ms[row]))
         assert score.models.scorer == scores.versions[scores.version[row]].scorer != ""
         assert (score.clv_minor, score.clv_lower_minor, score.clv_upper_minor) == tuple(
             int(np.rint(column[row])) for column in (scores.clv, scores.lower, scores.upper)

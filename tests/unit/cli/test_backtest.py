@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
+from cli.backtest import _stopping
 from cli.main import run
+from cli.sending import INTERRUPTED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,3 +70,34 @@ def test_what_cannot_be_done_is_one_line_and_a_hint(
     cause, hint = [line for line in capsys.readouterr().err.splitlines() if line.startswith(("error: ", "hint: "))]
     assert wanted in cause
     assert hint.startswith("hint: ")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_signal_asks_for_an_end_and_a_second_ctrl_c_does_not_wait(number: signal.Signals) -> None:
+    """The first one is answered at the day's end; afterwards signals mean what they meant before."""
+    before = signal.getsignal(number)
+    with _stopping() as is_stopping:
+        assert not is_stopping()
+        os.kill(os.getpid(), number)
+        assert is_stopping()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(number) is before
+
+
+def test_an_interrupted_run_says_that_it_goes_on(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 130 and no file of predictions; the same command again ends as if nothing had happened."""
+    out = tmp_path / "p.csv"
+    command = ["backtest", str(shop), "--map", "customer_id=who", "--horizon-days", "30", "--predictions", str(out)]
+    with monkeypatch.context() as patch:
+        patch.setattr("cli.backtest._stopping", lambda: contextlib.nullcontext(lambda: True))
+        assert run([*command, "--json"], COMMANDS) == INTERRUPTED
+    said = capsys.readouterr()
+    assert json.loads(said.out)["interrupted"] is True
+    assert "the same command goes on from here" in said.err
+    assert not out.exists()
+    assert run([*command, "--json"], COMMANDS) == 0
+    assert json.loads(capsys.readouterr().out)["resumed_from"] == "2024-01-11"
+    assert out.exists()

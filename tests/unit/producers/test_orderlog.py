@@ -105,6 +105,30 @@ def test_a_negative_line_on_a_later_day_is_a_refund_of_its_order(tmp_path: Path)
     assert len({refund for refund, _, _ in refunds}) == 2
 
 
+def test_a_positive_line_on_a_later_day_is_an_order_of_its_own(tmp_path: Path) -> None:
+    """The order on its day stays what it was; a refund after both takes all of its amount, as it names neither."""
+    log = _log(
+        tmp_path,
+        "customer_id,order_id,date,amount\n"
+        "1,A,2024-01-01,10\n1,A,2024-01-03,-4\n1,A,2024-01-05,80\n1,A,2024-01-05,10\n1,A,2024-01-07,-96\n",
+    )
+    (first, amount), (later, more) = _orders(log)
+    assert (first, amount, more) == ("A", 1000, 9000)
+    assert later != "A"
+    assert [(order, amount) for _, order, amount in _refunds(log)] == [("A", 400), ("", 9600)]
+    assert len({event.event_id for event in log}) == 4
+
+
+def test_an_id_that_begins_with_a_refund_names_no_order(tmp_path: Path) -> None:
+    """Neither what comes later under it nor what is given back again can change the first day's refund."""
+    log = _log(
+        tmp_path,
+        "customer_id,order_id,date,amount\n1,C,2024-01-01,-5\n1,C,2024-01-02,-1\n1,C,2024-01-04,7\n1,C,2024-01-05,-2\n",
+    )
+    assert [(order, amount) for _, order, amount in _refunds(log)] == [("", 500), ("", 100), ("", 200)]
+    assert [amount for _, amount in _orders(log)] == [700]
+
+
 def test_without_an_order_column_equal_rows_are_separate_orders(tmp_path: Path) -> None:
     """Repeated rows get ids of their own, the same each time and whatever else is in the file."""
     rows = "1,2024-01-01,5\n1,2024-01-01,5\n1,2024-01-01,6\n1,2024-01-02,-2\n"
@@ -125,8 +149,12 @@ def test_what_the_log_says_later_changes_nothing_before(tmp_path: Path) -> None:
     """The events of a log cut after a day are the whole log's events of those days."""
     head = "customer_id,order_id,date,amount\n1,A,2024-01-01,10\n2,B,2024-01-03,4\n1,A,2024-01-03,-2\n"
     cut = list(_log(tmp_path, head))
-    whole = list(_log(tmp_path, head + "1,A,2024-01-09,-3\n2,C,2024-01-04,1\n3,D,2024-01-05,1\n"))
+    later = (
+        "1,A,2024-01-09,-3\n2,C,2024-01-04,1\n3,D,2024-01-05,1\n2,B,2024-01-08,6\n1,A,2024-01-12,5\n1,A,2024-01-13,-9\n"
+    )
+    whole = list(_log(tmp_path, head + later))
     assert whole[: len(cut)] == cut
+    assert len(whole) == len(cut) + 6
 
 
 def test_ids_are_text_and_times_without_an_offset_are_utc(tmp_path: Path) -> None:
