@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 CLV = pages.commands("clv")
 MAKE = pages.commands("make")
-FOLDERS = "clv|models|storage|streams|producers|cli|tests|examples"
+FOLDERS = "clv|models|storage|streams|producers|backtest|cli|tests|examples"
 RUN_PAGES = [name for name in pages.PAGE_NAMES if name != "CHANGELOG.md"]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from backtest.days import days_of
 from backtest.engine import Engine
 from clv.outcomes import Score, rfc3339
 from clv.rules import DAY_MS
-from clv.settings import Settings
+from clv.settings import HOUR_MS, Settings
 from clv.testing import PartitionRig
 from clv.verdicts import Judgement
 from producers.encode import encode_event, key_of, tick_event
@@ -53,13 +55,15 @@ def _tick(at_ms: int) -> tuple[None, bytes]:
 
 
 def test_a_day_is_one_whatever_its_batches() -> None:
-    """Batches of one record and batches of a thousand give the same predictions."""
-    log = shop_log(150, 150)
-    wide, narrow = Engine(SETTINGS), Engine(Settings(refit_days=40, batch_records=1))
+    """Batches of one record and of a thousand give the same bits, also where snapshots fall into the day."""
+    log, settings = shop_log(150, 150), replace(SETTINGS, allowed_lateness_ms=36 * HOUR_MS)
+    wide, narrow = Engine(settings), Engine(replace(settings, batch_records=1))
     for day in days_of(log):
         one, other = wide.pass_day(day), narrow.pass_day(day)
         assert one.moments == other.moments
-        assert one.scores.clv.tobytes() == other.scores.clv.tobytes()
+        for name in ("clv", "lower", "upper"):
+            assert getattr(one.scores, name).tobytes() == getattr(other.scores, name).tobytes()
+    assert wide.learning.learner.metrics() == narrow.learning.learner.metrics() != {}
 
 
 HUGE = 10**13
