@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -16,6 +17,11 @@ from clv.testing import PartitionRig
 from clv.verdicts import Judgement
 from producers.encode import encode_event, key_of, tick_event
 from tests.unit.backtest.logs import ListLog, expected_moments, order, refund, shop_log
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clv.events import CustomerEvent
 
 SETTINGS = Settings(refit_days=40)
 LAST_MS = DAY_MS - 1
@@ -67,7 +73,7 @@ def test_a_day_is_one_whatever_its_batches() -> None:
 
 
 HUGE = 10**13
-ABSURD = {
+ABSURD: dict[str, Sequence[CustomerEvent]] = {
     "three customers": [order("a", 0, 100), order("b", 1, 100), order("c", 400, 100)],
     "one order": [order("a", 0, 1)],
     "huge amounts": [order(c, d, HUGE, number=d) for d in range(0, 300, 3) for c in ("a", "b")],
@@ -89,9 +95,9 @@ ABSURD = {
 
 
 @pytest.mark.parametrize("events", ABSURD.values(), ids=ABSURD)
-def test_every_prediction_is_finite_and_inside_its_interval(events: list[object]) -> None:
+def test_every_prediction_is_finite_and_inside_its_interval(events: Sequence[CustomerEvent]) -> None:
     """Whatever the log says, no prediction is missing, negative or not a number, and no moment is lost."""
-    log = ListLog(events)  # type: ignore[arg-type]  # a dict of lists of either kind
+    log = ListLog(events)
     engine = Engine(Settings(refit_days=20))
     days = list(days_of(log))
     rows = 0
@@ -108,9 +114,10 @@ def test_every_prediction_is_finite_and_inside_its_interval(events: list[object]
     assert rows == sum(day <= last for _, day in expected_moments(log))
 
 
-def test_nobody_the_pipeline_refused_is_predicted() -> None:
+@pytest.mark.parametrize("before", [[], [refund("a", 0, 5)]], ids=["unknown", "known for a refund"])
+def test_nobody_the_pipeline_refused_is_predicted(before: list[CustomerEvent]) -> None:
     """A customer whose only order is beyond all amounts is counted, and has no row."""
-    (day,) = days_of([order("a", 0, 10**17), order("b", 0, 5)])
+    (day,) = days_of([*before, order("a", 0.1, 10**17), order("b", 0.2, 5)])
     said = Engine(SETTINGS).pass_day(day)
     assert [moment.customer_id for moment in said.moments] == ["b"]
     assert said.unscored == 1
