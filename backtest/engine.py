@@ -81,7 +81,7 @@ class Engine:
         self.partition = MemoryPartition(Position(given.rows, given.partition))
         self.learning = Learning(
             self.partition,
-            horizon_days=settings.horizon_days,
+            rules=self._rules,
             refit_days=settings.refit_days,
             state=given.learning,
             observe=observe,

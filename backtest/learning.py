@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
     from backtest.partition import MemoryPartition
     from clv.outcomes import Outcome
+    from clv.rules import Rules
     from models.batch import ExampleArrays
-    from models.btyd import Histories
+    from models.histories import Past
 
 
 class LearningState(msgspec.Struct):
@@ -57,7 +58,7 @@ class Learning:
     ----------
     partition
         Whose states the base is fitted to.
-    horizon_days, refit_days
+    rules, refit_days
         As in the settings.
     state
         From where to go on.
@@ -69,14 +70,15 @@ class Learning:
         self,
         partition: MemoryPartition,
         *,
-        horizon_days: int,
+        rules: Rules,
         refit_days: int,
         state: LearningState | None = None,
         observe: Callable[[Published], None] = lambda _published: None,
     ) -> None:
         given = state or LearningState()
         self._partition = partition
-        self._horizon_days = horizon_days
+        self._rules = rules
+        horizon_days = rules.horizon_days
         self._observe = observe
         self._held = list(given.held)
         self._reservoir = Reservoir(given.sample)
@@ -104,14 +106,14 @@ class Learning:
                 if watermark_ms // DAY_MS > self._through_ms // DAY_MS:
                     self._step(watermark_ms)
 
-    def histories(self, now_ms: int) -> Histories | None:
+    def past(self, now_ms: int) -> Past | None:
         """Return the customers as they were at a moment (``models.schedule.TrainingData``)."""
-        return self._partition.histories(now_ms)
+        return self._partition.past(now_ms, self._rules)
 
     def examples(self, now_ms: int) -> ExampleArrays:
         """Return a sample of what has matured, all of it before a moment (``models.schedule.TrainingData``)."""
         del now_ms  # the reservoir holds what was learned, and that had matured before
-        return example_arrays(self._reservoir.examples(), horizon_days=self._horizon_days)
+        return example_arrays(self._reservoir.examples(), horizon_days=self._rules.horizon_days)
 
     def to_state(self) -> LearningState:
         """Return what ``Learning`` goes on from."""

@@ -9,15 +9,16 @@ from clv.pipeline import Partition, Record, process
 from clv.state import Row, decode_row, due_of, encode_row
 from clv.timers import TimerIndex
 from clv.watermark import PartitionState
-from models.histories import histories_at
+from models.histories import past_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from clv.outcomes import Outcome
+    from clv.rules import Rules
     from clv.state import CustomerState
     from clv.verdicts import Judgement
-    from models.btyd import Histories
+    from models.histories import Past
 
 TOPIC = "backtest"
 _INCARNATION = 0
@@ -78,10 +79,10 @@ class MemoryPartition:
         row = self.get(customer_id)
         return features_at(row.state, as_of_ms) if row and row.state.totals.order_count else None
 
-    def histories(self, as_of_ms: int) -> Histories | None:
+    def past(self, as_of_ms: int, rules: Rules) -> Past | None:
         """Return the customers as they were at a moment, ordered by id; None where nobody had bought."""
-        return histories_at(self._states(), as_of_ms)
+        return past_at(self._states(), as_of_ms, rules)
 
-    def _states(self) -> Iterator[CustomerState]:
+    def _states(self) -> Iterator[tuple[str, CustomerState]]:
         for customer_id in sorted(self._rows):
-            yield decode_row(self._rows[customer_id], _INCARNATION).state
+            yield customer_id, decode_row(self._rows[customer_id], _INCARNATION).state

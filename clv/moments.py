@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from clv.features import CODES, code_of
 from clv.outcomes import Reason
 from clv.rules import DAY_MS, MAX_PENDING, SILENCE_DAYS, SNAPSHOT_SPACING_MS
 from clv.state import NEVER_MS, CustomerState, Pending
-from clv.totals import Totals, extract
+from clv.totals import Attributes, Totals, extract
 
 if TYPE_CHECKING:
     from clv.rules import Rules
@@ -58,14 +59,26 @@ def moment_at(
     )
 
 
-def features_at(state: CustomerState, as_of_ms: int) -> tuple[float, ...]:
-    """Return the feature vector from totals folded up to ``as_of_ms`` and the attributes dated at or before it."""
-    is_acquired = 0 <= state.acquired_ms <= as_of_ms
-    return extract(
-        state.totals,
-        as_of_ms,
-        categories=sum(1 for first_ms in state.categories.values() if first_ms <= as_of_ms),
-        acquisition_cost_minor=state.acquisition_cost_minor if is_acquired else -1,
+def features_at(state: CustomerState, as_of_ms: int, totals: Totals | None = None) -> tuple[float, ...]:
+    """Return the feature vector of totals folded up to ``as_of_ms`` and the attributes dated at or before it.
+
+    ``totals`` are the state's own unless others are given, as for a moment long past.
+    """
+    return extract(totals or state.totals, as_of_ms, attributes_at(state, as_of_ms))
+
+
+def attributes_at(state: CustomerState, as_of_ms: int) -> Attributes:
+    """Return what was known of the customer at a moment, beside its totals."""
+    seen = [(first_ms, key) for key, first_ms in state.categories.items() if first_ms <= as_of_ms]
+    category_code = min(seen)[1] % (CODES - 1) + 1 if seen else 0
+    if not 0 <= state.acquired_ms <= as_of_ms:
+        return Attributes(category_count=len(seen), category_code=category_code)
+    return Attributes(
+        len(seen),
+        state.acquisition_cost_minor,
+        code_of(state.source),
+        code_of(state.campaign_type),
+        category_code,
     )
 
 

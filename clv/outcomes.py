@@ -23,7 +23,7 @@ Confidence = Literal["High", "Medium", "Low"]
 class ModelVersions(msgspec.Struct, frozen=True):
     """Which models and policy answered; empty text where none has been published yet.
 
-    ``scorer`` names the snapshot that holds the other three; ``learned_through_at`` is the latest event time that
+    ``scorer`` names the snapshot that holds the other models; ``learned_through_at`` is the latest event time that
     influenced any of them.
     """
 
@@ -34,6 +34,7 @@ class ModelVersions(msgspec.Struct, frozen=True):
     policy: str = ""
     champion: str = "prior"
     learned_through_at: str = ""
+    glm: str = ""
 
 
 class Score(msgspec.Struct, frozen=True, tag_field="type", tag="CustomerScored"):
@@ -65,6 +66,7 @@ class Score(msgspec.Struct, frozen=True, tag_field="type", tag="CustomerScored")
     last_order_at: str
     acquisition_source: str
     campaign_type: str
+    glm_minor: float = 0.0
     schema_version: int = 1
 
 
@@ -110,6 +112,7 @@ class TrainingExample(msgspec.Struct, frozen=True, tag_field="type", tag="LabelM
     scorer_version: str
     value_minor: int
     currency: str
+    glm_minor: float = 0.0
     schema_version: int = 1
 
 
@@ -164,7 +167,7 @@ class BudgetSignal(msgspec.Struct, frozen=True, tag_field="type", tag="BudgetPro
 class ModelAnnounced(msgspec.Struct, frozen=True, tag_field="type", tag="ModelAnnounced"):
     """A model or policy version was published (topic ``clv.models.v1``, key: ``name``).
 
-    ``name`` is btyd, online, ensemble, scorer or segment-policy; the artifact lies in the SQL store under
+    ``name`` is btyd, glm, online, ensemble, scorer or segment-policy; the artifact lies in the SQL store under
     ``digest`` (SHA-256, hexadecimal) and must be checked against it. A worker at event time τ uses only what has
     ``learned_through_at`` ≤ τ.
     """

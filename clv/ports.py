@@ -29,6 +29,7 @@ class ScoreBatch(msgspec.Struct, frozen=True):
     churn_probability: Floats
     next_order_ms: Ints
     btyd: Floats
+    glm: Floats
     online: Floats
     ensemble: Floats
     naive: Floats

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 NEVER_MS = 2**62
-ROW_FORMAT = 1
+ROW_FORMAT = 2
 _HEADER = struct.Struct("<BqqI")
 
 
 class Pending(msgspec.Struct, array_like=True):
     """A snapshot whose label is still open: what was known and predicted at ``at_ms``, value realised since.
 
-    ``scored`` packs float32: the features, then clv, btyd, online, ensemble and naive predictions in minor units;
+    ``scored`` packs float32: the features, then clv, btyd, glm, online, ensemble and naive predictions in minor units;
     it is empty until the batch that created it has been scored. ``previous_ms`` is the snapshot before, for undoing.
     """
 

@@ -45,6 +45,7 @@ class ConstantScorer:
             churn_probability=1 - 0.5 ** (silence / 60),
             next_order_ms=as_of_ms + 86_400_000,
             btyd=clv,
+            glm=clv,
             online=clv,
             ensemble=clv,
             naive=value,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from clv.features import RECENT_HALF_LIVES_DAYS
 from clv.ledger import CLICKED, OPENED, ORDER, REFUND, SENT
 from clv.rules import DAY_MS
 
@@ -14,11 +15,28 @@ if TYPE_CHECKING:
     from clv.ledger import Entry
 
 
+_HALF_LIVES = tuple(float(days) for days in RECENT_HALF_LIVES_DAYS)
+_ONE_PURCHASE = (1.0,) * len(_HALF_LIVES)
+_NO_PURCHASE = [0.0] * len(_HALF_LIVES)
+
+
+class Attributes(NamedTuple):
+    """What is known of a customer at a moment beside its totals; codes are 0 and the cost −1 where nothing is known."""
+
+    category_count: int = 0
+    acquisition_cost_minor: int = -1
+    source_code: int = 0
+    campaign_code: int = 0
+    category_code: int = 0
+
+
 class Totals(msgspec.Struct, array_like=True, gc=False):
     """Sums and extremes; money in minor units, ``_day`` is days since 1970-01-01 UTC.
 
     A purchase day is a UTC day with an order of positive value: the unit of repetition in BTYD.
     ``closed_square_sum`` is the sum of squared purchase-day values but for the last day, which may still grow.
+    ``recent`` are purchase days counted as of the last one, each counting half after every half-life of
+    ``RECENT_HALF_LIVES_DAYS``.
     """
 
     order_count: int = 0
@@ -36,6 +54,7 @@ class Totals(msgspec.Struct, array_like=True, gc=False):
     email_sent_count: int = 0
     email_opened_count: int = 0
     email_clicked_count: int = 0
+    recent: tuple[float, ...] = ()
 
     def copy(self) -> Totals:
         """Return an independent copy."""
@@ -65,13 +84,20 @@ class Totals(msgspec.Struct, array_like=True, gc=False):
             if self.purchase_day_count:
                 self.closed_square_sum += float(self.last_day_minor) ** 2
                 self.gap_square_sum += (day - self.last_purchase_day) ** 2
+                self.recent = tuple([1.0 + count for count in self.recent_as_of(day)])
             else:
                 self.first_purchase_day = day
+                self.recent = _ONE_PURCHASE
             self.purchase_day_count += 1
             self.last_purchase_day = day
             self.last_day_minor = amount_minor
         if day == self.first_purchase_day:
             self.first_day_minor = self.last_day_minor
+
+    def recent_as_of(self, day: int) -> list[float]:
+        """Return ``recent`` as of a day no earlier than the last purchase day; empty without a purchase."""
+        passed = self.last_purchase_day - day
+        return [count * 2.0 ** (passed / days) for count, days in zip(self.recent, _HALF_LIVES, strict=False)]
 
     def fold_email(self, kind: int) -> None:
         """Count an e-mail event."""
@@ -83,7 +109,7 @@ class Totals(msgspec.Struct, array_like=True, gc=False):
             self.email_clicked_count += 1
 
 
-def extract(totals: Totals, as_of_ms: int, *, categories: int, acquisition_cost_minor: int) -> tuple[float, ...]:
+def extract(totals: Totals, as_of_ms: int, attributes: Attributes) -> tuple[float, ...]:
     """Return the feature vector of ``clv.features.FEATURE_NAMES``.
 
     Parameters
@@ -92,10 +118,8 @@ def extract(totals: Totals, as_of_ms: int, *, categories: int, acquisition_cost_
         Folded over the customer's events at or before ``as_of_ms``; holds at least one order.
     as_of_ms
         The moment, epoch milliseconds.
-    categories
-        Distinct categories seen by then.
-    acquisition_cost_minor
-        −1 where unknown.
+    attributes
+        As known by then.
 
     Returns
     -------
@@ -128,12 +152,16 @@ def extract(totals: Totals, as_of_ms: int, *, categories: int, acquisition_cost_
         _variation(totals.closed_square_sum + float(totals.last_day_minor) ** 2, totals.revenue_minor, days)
         if days > 1
         else 0.0,
-        float(categories),
+        *(totals.recent_as_of(max(today, totals.last_purchase_day)) if days else _NO_PURCHASE),
+        float(attributes.category_count),
         float(sent),
         min(totals.email_opened_count / sent, 1.0) if sent else 0.0,
         min(totals.email_clicked_count / sent, 1.0) if sent else 0.0,
-        float(max(acquisition_cost_minor, 0)),
-        1.0 if acquisition_cost_minor >= 0 else 0.0,
+        float(max(attributes.acquisition_cost_minor, 0)),
+        1.0 if attributes.acquisition_cost_minor >= 0 else 0.0,
+        float(attributes.source_code),
+        float(attributes.campaign_code),
+        float(attributes.category_code),
     )
 
 

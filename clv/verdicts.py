@@ -52,7 +52,7 @@ class _Answer(NamedTuple):
     year: int
     churn: float
     next_order_ms: int
-    single: tuple[float, float, float, float, float]
+    single: tuple[float, float, float, float, float, float]
     version: int
     has_minimum_data: bool
 
@@ -79,7 +79,7 @@ def judge(moments: Sequence[Moment], judgement: Judgement) -> dict[int, list[Out
 
 def _answers(scores: ScoreBatch) -> list[_Answer]:
     money = np.rint(np.stack((scores.clv, scores.lower, scores.upper, scores.clv_year))).astype(np.int64)
-    single = np.stack((scores.clv, scores.btyd, scores.online, scores.ensemble, scores.naive), axis=1)
+    single = np.stack((scores.clv, scores.btyd, scores.glm, scores.online, scores.ensemble, scores.naive), axis=1)
     return [
         _Answer(*row)
         for row in zip(
@@ -122,7 +122,7 @@ def _score(
     if policy:
         versions = msgspec.structs.replace(versions, policy=policy.version)
     totals = moment.totals
-    _, btyd, online, ensemble, _ = answer.single
+    _, btyd, glm, online, ensemble, _ = answer.single
     return Score(
         event_id("score", moment.customer_id, moment.cause, versions.scorer, versions.policy),
         moment.customer_id,
@@ -150,6 +150,7 @@ def _score(
         rfc3339(totals.last_order_ms),
         moment.source,
         moment.campaign_type,
+        glm,
     )
 
 
@@ -197,7 +198,7 @@ def matured_example(
     customer_id: str, pending: Pending, source: str, campaign_type: str, rules: Rules
 ) -> TrainingExample:
     """Write the training example of a label that has matured: features as scored then, net value since."""
-    *features, clv, btyd, online, ensemble, naive = unpack_floats(pending.scored)
+    *features, clv, btyd, glm, online, ensemble, naive = unpack_floats(pending.scored)
     assert len(features) == len(FEATURE_NAMES)
     moment: Literal["order", "silence"] = "silence" if pending.is_silence else "order"
     return TrainingExample(
@@ -219,4 +220,5 @@ def matured_example(
         pending.scorer_version,
         max(pending.value_minor, 0),
         rules.currency,
+        glm,
     )

@@ -1,6 +1,6 @@
 """Train the scikit-learn ensemble from matured examples and export it to ONNX.
 
-RandomForest and GradientBoosting learn the ratio to the BTYD expectation, weighted by what the ratio is worth; their
+RandomForest and GradientBoosting learn the ratio to the regression on BTYD, weighted so that errors count as deviance; their
 weights in the ensemble come from examples later in time than those that the trial fits have seen.
 """
 
@@ -16,12 +16,13 @@ from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
 
 from clv.errors import IncompatibleArtifact, NotTrained
 from models import btyd, relative
-from models.ensemble import FORMAT, EnsembleArtifact, session_of, tree_inputs
+from models.ensemble import FORMAT, MAX_FACTOR, EnsembleArtifact, session_of, tree_inputs
 from models.evaluation import tweedie_deviance
-from models.relative import INPUT_DIGEST, INPUT_NAMES, MAX_RATIO
+from models.relative import INPUT_DIGEST, INPUT_NAMES
 
 if TYPE_CHECKING:
     from clv.ports import Floats, Ints
+    from models.glm import GlmState
 
 MAX_EXAMPLES = 12_000
 MIN_EXAMPLES = 200
@@ -37,15 +38,22 @@ class ExampleArrays(NamedTuple):
     as_of_ms: Ints
 
 
-def train(examples: ExampleArrays, base: btyd.BtydParams, *, horizon_days: float, seed: int = 0) -> bytes:
+def train(
+    examples: ExampleArrays,
+    base: btyd.BtydParams,
+    glm: GlmState | None = None,
+    *,
+    horizon_days: float,
+    seed: int = 0,
+) -> bytes:
     """Train both models and return the ensemble's artifact.
 
     Parameters
     ----------
     examples
         In any order; at most ``MAX_EXAMPLES`` are sampled.
-    base
-        The BTYD parameters that the ratios refer to; scoring must use parameters of the same kind.
+    base, glm
+        What the ratios refer to: the regression's prediction where there is one, else BTYD's.
     seed
         Decides sampling and trees: the same input and seed give the same predictions.
 
@@ -59,16 +67,17 @@ def train(examples: ExampleArrays, base: btyd.BtydParams, *, horizon_days: float
     if len(examples.value_minor) < MIN_EXAMPLES:
         raise NotTrained(f"{len(examples.value_minor)} matured examples, an ensemble needs {MIN_EXAMPLES}")
     sample = _sample_in_time_order(examples, seed)
-    expected = btyd.answer(base, btyd.histories_of(sample.features), horizon_days=horizon_days).value_minor
+    answer = btyd.answer(base, btyd.histories_of(sample.features), horizon_days=horizon_days)
+    expected = glm.predict(sample.features, answer) if glm else answer.value_minor
     unit = relative.unit_minor(sample.features, expected)
-    rows, target = tree_inputs(sample.features, unit), relative.ratio(sample.value_minor, unit)
-    weight = np.minimum(unit, np.quantile(unit, 0.99))
+    rows, target = tree_inputs(sample.features, unit), relative.ratio(sample.value_minor, unit, sample.features)
+    weight = np.sqrt(np.minimum(unit, np.quantile(unit, 0.99)))
     weight = weight / weight.mean()
     known = int(len(unit) * (1.0 - HELD_OUT_SHARE))
     deviance: dict[str, float] = {}
     for name, model in _new_models(seed).items():
         model.fit(rows[:known], target[:known], sample_weight=weight[:known])
-        predicted = unit[known:] * np.clip(model.predict(rows[known:]), 0.0, MAX_RATIO)
+        predicted = unit[known:] * np.clip(model.predict(rows[known:]), 1.0 / MAX_FACTOR, MAX_FACTOR)
         deviance[name] = float(tweedie_deviance(sample.value_minor[known:], predicted).mean())
     members: dict[str, bytes] = {}
     for name, model in _new_models(seed).items():
@@ -89,13 +98,13 @@ def train(examples: ExampleArrays, base: btyd.BtydParams, *, horizon_days: float
 def _new_models(seed: int) -> dict[str, Any]:
     return {
         "forest": RandomForestRegressor(
-            n_estimators=60, max_depth=8, min_samples_leaf=20, max_features=0.4, random_state=seed, n_jobs=1
+            n_estimators=50, max_depth=6, min_samples_leaf=60, max_features=0.3, random_state=seed, n_jobs=1
         ),
         "boosting": GradientBoostingRegressor(
             n_estimators=60,
             learning_rate=0.05,
             max_depth=3,
-            min_samples_leaf=30,
+            min_samples_leaf=100,
             max_features=0.4,
             subsample=0.6,
             random_state=seed,

@@ -96,8 +96,8 @@ def probability_alive(params: BgNbdParams, x: Floats, t_x: Floats, age: Floats) 
     return result
 
 
-def expected_orders(params: BgNbdParams, x: Floats, t_x: Floats, age: Floats, horizon: float) -> Floats:
-    """Return the expected number of purchases in the next ``horizon`` weeks (equation 10).
+def expected_orders(params: BgNbdParams, x: Floats, t_x: Floats, age: Floats, horizon: float | Floats) -> Floats:
+    """Return the expected number of purchases in the next ``horizon`` weeks, one for all or one each (equation 10).
 
     Notes
     -----

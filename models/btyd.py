@@ -60,10 +60,12 @@ class BtydParams(msgspec.Struct, frozen=True):
 class BtydAnswer(NamedTuple):
     """What the closed forms say, arrays of shape (n,).
 
-    ``year_factor`` turns a value over the horizon into one over 365 days; ``wait_weeks`` may be infinite.
+    ``orders`` is the expected number of purchases over the horizon; ``year_factor`` turns a value over the horizon into
+    one over 365 days; ``wait_weeks`` may be infinite.
     """
 
     value_minor: Floats
+    orders: Floats
     year_factor: Floats
     alive: Floats
     wait_weeks: Floats
@@ -140,7 +142,8 @@ def answer(params: BtydParams, histories: Histories, *, horizon_days: float) -> 
     # The expectation is concave in time: a year holds at most the straight line, and no less than the horizon.
     factor = np.clip(np.where(np.isfinite(factor), factor, 1.0), min(1.0, straight), max(1.0, straight))
     return BtydAnswer(
-        value_minor=bounded(expected * _value_per_order(params, histories)),
+        value_minor=bounded(expected * value_per_order(params, histories)),
+        orders=expected,
         year_factor=factor,
         alive=bgnbd.probability_alive(orders, x, t_x, age),
         wait_weeks=bgnbd.median_wait(orders, x, t_x, age),
@@ -155,7 +158,8 @@ def bounded(value_minor: Floats) -> Floats:
     return result
 
 
-def _value_per_order(params: BtydParams, histories: Histories) -> Floats:
+def value_per_order(params: BtydParams, histories: Histories) -> Floats:
+    """Return what one purchase is expected to be worth, minor units: the mean of Gamma-Gamma and the plain mean."""
     if params.value is None:
         return histories.mean_minor
     expected = gamma_gamma.expected_value_minor(params.value, histories.x, histories.mean_repeat_minor)

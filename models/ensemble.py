@@ -6,6 +6,7 @@ Nothing here can execute code from an artifact, and scikit-learn is not needed t
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,12 +16,14 @@ import onnxruntime
 from clv.errors import FeatureMismatch, IncompatibleArtifact
 from models import relative
 from models.btyd import bounded
-from models.relative import INPUT_DIGEST, MAX_RATIO
+from models.relative import INPUT_DIGEST
 
 if TYPE_CHECKING:
     from clv.ports import Floats
 
 FORMAT = "clv.ensemble.v1"
+MAX_FACTOR = 3.0
+"""The ensemble corrects its base by this at most, either way."""
 _GRID = 1024.0
 
 
@@ -91,8 +94,10 @@ class Ensemble:
             raise IncompatibleArtifact("a member of the ensemble is not a readable ONNX model") from problem
         self._members = [(members[name], weight) for name, weight in sorted(self.artifact.weights.items())]
 
-    def predict(self, features: Floats, base_minor: Floats) -> Floats:
+    def predict(self, features: Floats, base_minor: Floats, support_minor: float = math.inf) -> Floats:
         """Predict value over the horizon, (n,), from features (n, len(FEATURE_NAMES)) and base (n,).
+
+        What it adds to the base fades beyond ``support_minor``, see ``relative.fade``.
 
         Notes
         -----
@@ -102,8 +107,9 @@ class Ensemble:
         rows = tree_inputs(features, unit)
         factor = np.zeros(len(unit))
         for session, weight in self._members:
-            factor += weight * np.clip(session.run(None, {"inputs": rows})[0].ravel().astype(np.float64), 0, MAX_RATIO)
-        return bounded(unit * factor)
+            factor += weight * session.run(None, {"inputs": rows})[0].ravel().astype(np.float64)
+        correction = np.log(np.clip(factor, 1.0 / MAX_FACTOR, MAX_FACTOR)) * relative.fade(unit, support_minor)
+        return bounded(unit * np.exp(correction))
 
 
 def _decode(blob: bytes) -> EnsembleArtifact:

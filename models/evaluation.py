@@ -18,8 +18,13 @@ if TYPE_CHECKING:
 
 MARGIN = 0.01
 MIN_EXAMPLES = 500
-_FADE = 1.0 - 1.0 / 4000.0  # a choice of champion looks back over some 4,000 examples
+_MEMORY = 4_000  # examples over which a choice of champion looks back, roughly
+_FADE = 1.0 - 1.0 / _MEMORY
 REFERENCE = "btyd"
+EXPECTED_ERROR = {"btyd": 1.0, "glm": 0.975, "blend": 0.97}
+"""Deviance against the reference's that is expected of those that may answer unproven; docs/accuracy.md has the logs."""
+_PRIOR_COUNT = 4_000  # examples that the expectation counts for
+_SHARPNESS = 80.0
 
 
 def tweedie_deviance(actual: Floats, predicted: Floats) -> Floats:
@@ -38,14 +43,17 @@ def tweedie_deviance(actual: Floats, predicted: Floats) -> Floats:
 
 
 class Totals(msgspec.Struct):
-    """One candidate's running totals; ``recent_`` ones fade, paired with the reference's on the same examples."""
+    """One candidate's running totals; ``recent_`` ones fade, paired with the reference's on the same examples.
+
+    ``paired_count`` adds up the weights of those examples, see ``Prequential.update``.
+    """
 
     count: int = 0
     deviance: float = 0.0
     absolute_error: float = 0.0
     predicted: float = 0.0
     actual: float = 0.0
-    paired_count: int = 0
+    paired_count: float = 0.0
     recent_deviance: float = 0.0
     recent_reference: float = 0.0
 
@@ -66,8 +74,11 @@ class Prequential(msgspec.Struct):
     actual_minor: float = 0.0
     candidates: dict[str, Totals] = {}
 
-    def update(self, actual_minor: float, predictions: Mapping[str, float]) -> None:
-        """Add one matured example; a prediction of exactly 0 means that the model did not answer, and is left out."""
+    def update(self, actual_minor: float, predictions: Mapping[str, float], *, weight: float = 1.0) -> None:
+        """Add one matured example; a prediction of exactly 0 means that the model did not answer, and is left out.
+
+        ``weight`` in 0 to 1 says how much the example tells about the models of today; metrics count it whole.
+        """
         self.example_count += 1
         self.actual_minor += actual_minor
         floor = max(self.actual_minor / self.example_count / 1000.0, 1e-9)
@@ -81,9 +92,10 @@ class Prequential(msgspec.Struct):
             totals.predicted += predicted
             totals.actual += actual_minor
             if REFERENCE in deviances:
-                totals.paired_count += 1
-                totals.recent_deviance = totals.recent_deviance * _FADE + deviances[name]
-                totals.recent_reference = totals.recent_reference * _FADE + deviances[REFERENCE]
+                fade = _FADE**weight
+                totals.paired_count += weight
+                totals.recent_deviance = totals.recent_deviance * fade + weight * deviances[name]
+                totals.recent_reference = totals.recent_reference * fade + weight * deviances[REFERENCE]
 
     def metrics(self) -> dict[str, Metrics]:
         """Return each candidate's error over all examples that it answered."""
@@ -99,25 +111,57 @@ class Prequential(msgspec.Struct):
 
     def relative_error(self, name: str) -> float | None:
         """Return a candidate's recent deviance over the reference's on the same examples; none below the minimum."""
+        error, count = self.recent(name)
+        return error if count >= MIN_EXAMPLES else None
+
+    def standing(self, name: str) -> float:
+        """Return a candidate's relative error, drawn towards what is expected of it the less is known."""
+        error, count = self.recent(name)
+        return (count * error + _PRIOR_COUNT * EXPECTED_ERROR.get(name, 1.0)) / (count + _PRIOR_COUNT)
+
+    def recent(self, name: str) -> tuple[float, float]:
+        """Return a candidate's recent deviance over the reference's, and of how many examples; 1 and 0 without any."""
         totals = self.candidates.get(name)
-        if totals is None or totals.paired_count < MIN_EXAMPLES or totals.recent_reference <= 0.0:
-            return None
-        return totals.recent_deviance / totals.recent_reference
+        if totals is None or totals.recent_reference <= 0.0:
+            return 1.0, 0.0
+        return totals.recent_deviance / totals.recent_reference, min(totals.paired_count, _MEMORY)
+
+
+def blend_weights(prequential: Prequential, members: Collection[str]) -> dict[str, float]:
+    """Return each member's part of the blend, adding up to 1; empty without members.
+
+    A softmax of relative error: 1 % less deviance than another is worth ``e**0.8`` times its part. A member of which
+    nothing is expected has no part before it has shown itself on ``MIN_EXAMPLES``.
+
+    Parameters
+    ----------
+    members
+        Models that answer.
+    """
+    strength = {
+        name: math.exp(-_SHARPNESS * prequential.standing(name))
+        for name in members
+        if name in EXPECTED_ERROR or prequential.recent(name)[1] >= MIN_EXAMPLES
+    }
+    total = sum(strength.values())
+    return {name: value / total for name, value in strength.items()}
 
 
 def choose_champion(prequential: Prequential, *, current: str, available: Collection[str]) -> str:
-    """Return the model that answers next.
+    """Return what answers next: a model, or the blend.
 
-    The current one stays unless it is gone, or a challenger with enough examples has been better by ``MARGIN``.
-    Without a current one the reference answers. ``available`` holds at least the reference.
+    The current one stays unless it is gone, or a challenger with enough examples stands better by ``MARGIN``. Where the
+    reference stands alone no longer, what is expected to be better takes its place. ``available`` holds at least the
+    reference.
     """
-    standing = current if current in available else REFERENCE
-    errors = {name: prequential.relative_error(name) for name in sorted(available)}
-    known = {name: error for name, error in errors.items() if error is not None}
-    if not known:
-        return standing
-    best = min(known, key=lambda name: known[name])
-    return best if known[best] < known.get(standing, 1.0) * (1.0 - MARGIN) else standing
+    standings = {
+        name: prequential.standing(name)
+        for name in sorted(available)
+        if name in EXPECTED_ERROR or prequential.recent(name)[1] >= MIN_EXAMPLES
+    }
+    best = min(standings, key=lambda name: standings[name])
+    current = current if current in standings else REFERENCE
+    return best if standings[best] < standings[current] * (1.0 - MARGIN) else current
 
 
 def _deviance(actual: float, predicted: float) -> float:

@@ -16,7 +16,7 @@ from river import linear_model, optim, preprocessing, utils
 from clv.errors import FeatureMismatch
 from models import relative
 from models.btyd import bounded
-from models.relative import INPUT_DIGEST, INPUT_NAMES, MAX_RATIO
+from models.relative import INPUT_DIGEST, INPUT_NAMES
 
 if TYPE_CHECKING:
     from clv.ports import Floats
@@ -26,7 +26,7 @@ INTERCEPT_RATE = 0.001
 CLIP = 4.0  # standard deviations: unclipped inputs let one wholesaler blow the weights up
 MAX_LOG_RATIO = 1.5
 _MAX_GRADIENT = 20.0
-_MAX_WEIGHT = 1.0  # bounds the linear term by 23 inputs x 4, so that its exponential is finite whatever was learnt
+_MAX_WEIGHT = 1.0  # bounds the linear term by the inputs times 4, so that its exponential is finite whatever was learnt
 _MAX_EXAMPLE_WEIGHT = 8.0
 
 
@@ -44,8 +44,10 @@ class OnlineState(msgspec.Struct, frozen=True):
     weights: tuple[float, ...] = (0.0,) * len(INPUT_NAMES)
     intercept: float = 0.0
 
-    def predict(self, features: Floats, base_minor: Floats) -> Floats:
+    def predict(self, features: Floats, base_minor: Floats, support_minor: float = math.inf) -> Floats:
         """Predict value over the horizon, (n,), from features (n, len(FEATURE_NAMES)) and base (n,).
+
+        What it adds to the base fades beyond ``support_minor``, see ``relative.fade``.
 
         Notes
         -----
@@ -58,7 +60,8 @@ class OnlineState(msgspec.Struct, frozen=True):
         scales = np.sqrt(np.where(variances > 0.0, variances, np.inf))
         terms = np.clip((relative.inputs(features, unit) - means) / scales, -CLIP, CLIP) * weights
         raw = self.intercept + np.cumsum(terms, axis=0)[-1]
-        return bounded(unit * np.exp(np.clip(raw, -MAX_LOG_RATIO, MAX_LOG_RATIO)))
+        factor = np.clip(raw, -MAX_LOG_RATIO, MAX_LOG_RATIO) * relative.fade(unit, support_minor)
+        return bounded(unit * np.exp(factor))
 
 
 class OnlineModel:
@@ -105,10 +108,11 @@ class OnlineModel:
             The BTYD expectation of that moment, and the value realised since.
         """
         unit, row = _single(features, base_minor)
+        matrix = np.asarray(features, dtype=np.float64).reshape(1, -1)
+        target = float(relative.ratio(np.array([value_minor]), np.array([unit]), matrix)[0])
         self._learned_count += 1
         self._mean_unit_minor += (unit - self._mean_unit_minor) / self._learned_count
         self._scaler.learn_one(row)
-        target = min(max(value_minor / unit, 0.0), MAX_RATIO)
         weight = min(unit / self._mean_unit_minor, _MAX_EXAMPLE_WEIGHT)
         self._regression.learn_one(self._scaled(row), target, w=weight)
         self._project()

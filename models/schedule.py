@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from clv.outcomes import TrainingExample
-    from models.btyd import Histories
+    from models.histories import Past
     from models.snapshot import ScorerSnapshot
     from models.training import Learner
 
@@ -34,7 +34,7 @@ SAMPLE_SEED = 0
 class TrainingData(Protocol):
     """What a refit asks for; nothing in it may be later than the moment asked about."""
 
-    def histories(self, now_ms: int) -> Histories | None:
+    def past(self, now_ms: int) -> Past | None:
         """Return the customers as they were at a moment; None where nobody had bought."""
         ...
 
@@ -83,7 +83,7 @@ class Schedule:
         self._refit_days = refit_days
 
     def refit(self, now_ms: int, *, is_forced: bool = False) -> bytes | None:
-        """Refit the base, then the ensemble, if that is due; return the ensemble's artifact, if there is a new one.
+        """Refit BTYD, the regression on it and the ensemble, if that is due; return a new ensemble's artifact, if any.
 
         Parameters
         ----------
@@ -101,11 +101,12 @@ class Schedule:
         state.first_ms = now_ms if state.first_ms < 0 else state.first_ms
         if not is_forced and not is_refit_due(state, now_ms, refit_days=self._refit_days):
             return None
-        histories = self._data.histories(now_ms)
+        past = self._data.past(now_ms)
         state.refit_ms = now_ms
-        if histories is None:
+        if past is None:
             return None
-        self._learner.refit_btyd(histories)
+        self._learner.refit_btyd(past.histories)
+        self._learner.refit_glm(past.windows, now_ms)
         examples = self._data.examples(now_ms)
         if len(examples.value_minor) < MIN_EXAMPLES:
             return None

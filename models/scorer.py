@@ -5,6 +5,7 @@ Immutable: adding a snapshot gives a new scorer, to be swapped in between batche
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -38,6 +39,7 @@ class _Part(NamedTuple):
     upper: Floats
     base: BtydAnswer
     btyd: Floats
+    glm: Floats
     online: Floats
     ensemble: Floats
     has_minimum_data: bool
@@ -118,14 +120,14 @@ class SnapshotScorer:
         version = np.searchsorted(self._since_ms, as_of_ms, side="right").astype(np.int64)
         floats = {
             name: np.zeros(len(features))
-            for name in ("clv", "lower", "upper", "clv_year", "churn_probability", "btyd", "online", "ensemble")
+            for name in ("clv", "lower", "upper", "clv_year", "churn_probability", "btyd", "glm", "online", "ensemble")
         }
         next_order_ms = np.full(len(features), -1, dtype=np.int64)
         has_minimum = np.zeros(len(features), dtype=np.bool_)
         for position in np.unique(version).tolist():
             rows = np.flatnonzero(version == position)
             part = self._score_with(position, features[rows])
-            for name in ("clv", "lower", "upper", "btyd", "online", "ensemble"):
+            for name in ("clv", "lower", "upper", "btyd", "glm", "online", "ensemble"):
                 floats[name][rows] = getattr(part, name)
             floats["clv_year"][rows] = btyd.bounded(part.clv * part.base.year_factor)
             floats["churn_probability"][rows] = 1.0 - part.base.alive
@@ -146,11 +148,16 @@ class SnapshotScorer:
         base = btyd.answer(snapshot.btyd or PRIOR, histories, horizon_days=self._horizon_days)
         answers: dict[str, Floats] = {}
         if snapshot.btyd:
-            answers["btyd"] = base.value_minor
+            answers["btyd"] = expected = base.value_minor
+            support_minor = math.inf
+            if snapshot.glm:
+                answers["glm"] = expected = snapshot.glm.predict(features, base)
+                support_minor = snapshot.glm.support_minor
             if snapshot.online:
-                answers["online"] = snapshot.online.predict(features, base.value_minor)
+                answers["online"] = snapshot.online.predict(features, expected, support_minor)
             if snapshot.ensemble_digest:
-                answers["ensemble"] = self._ensembles[snapshot.ensemble_digest].predict(features, base.value_minor)
+                ensemble = self._ensembles[snapshot.ensemble_digest]
+                answers["ensemble"] = ensemble.predict(features, expected, support_minor)
         clv = answers.get(snapshot.champion, base.value_minor)
         if answers and snapshot.champion == BLEND:
             clv = _blend(answers, snapshot.weights)
@@ -162,6 +169,7 @@ class SnapshotScorer:
             upper=upper,
             base=base,
             btyd=answers.get("btyd", silent),
+            glm=answers.get("glm", silent),
             online=answers.get("online", silent),
             ensemble=answers.get("ensemble", silent),
             has_minimum_data=snapshot.has_minimum_data,
@@ -169,8 +177,7 @@ class SnapshotScorer:
 
 
 def _blend(answers: dict[str, Floats], weights: dict[str, float]) -> Floats:
-    total = sum(weights[name] for name in answers)
-    mixed: Floats = sum((answers[name] * (weights[name] / total) for name in answers), start=np.zeros(1))
+    mixed: Floats = sum((answers[name] * weight for name, weight in sorted(weights.items())), start=np.zeros(1))
     return mixed
 
 

@@ -14,10 +14,11 @@ from clv.features import FEATURE_DIGEST
 from clv.outcomes import ModelVersions, rfc3339
 from models.btyd import BtydParams
 from models.conformal import IntervalFactors
+from models.glm import GlmState
 from models.online import OnlineState
 
 FORMAT = "clv.scorer.v1"
-MEMBERS = ("btyd", "online", "ensemble")
+MEMBERS = ("btyd", "glm", "online", "ensemble")
 BLEND = "blend"
 PRIOR_NAME = "prior"
 MIN_CUSTOMERS = 100
@@ -36,6 +37,7 @@ class ScorerSnapshot(msgspec.Struct, frozen=True):
     learned_through_ms: int
     horizon_days: int
     btyd: BtydParams | None = None
+    glm: GlmState | None = None
     online: OnlineState | None = None
     ensemble_digest: str = ""
     champion: str = PRIOR_NAME
@@ -61,6 +63,7 @@ class ScorerSnapshot(msgspec.Struct, frozen=True):
         return ModelVersions(
             scorer=self.version,
             btyd=self.btyd.version if self.btyd else "",
+            glm=self.glm.version if self.glm else "",
             online=_digest(self.online)[:12] if self.online else "",
             ensemble=self.ensemble_digest[:12],
             champion=self.champion,

@@ -12,12 +12,14 @@ import numpy as np
 import structlog
 
 from clv.errors import FeatureMismatch, IncompatibleArtifact, NotTrained
+from clv.events import parse_time_ms
 from clv.features import FEATURE_DIGEST
-from models import batch, btyd
+from models import batch, btyd, glm
 from models.btyd import BtydParams, Histories
 from models.conformal import Residuals
 from models.ensemble import digest_of
-from models.evaluation import Metrics, Prequential, choose_champion
+from models.evaluation import Metrics, Prequential, blend_weights, choose_champion
+from models.glm import GlmState
 from models.online import OnlineModel, OnlineState
 from models.prior import PRIOR
 from models.snapshot import BLEND, MEMBERS, PRIOR_NAME, ScorerSnapshot
@@ -25,6 +27,7 @@ from models.snapshot import BLEND, MEMBERS, PRIOR_NAME, ScorerSnapshot
 if TYPE_CHECKING:
     from clv.outcomes import TrainingExample
     from clv.ports import Floats
+    from clv.windows import Windows
     from models.batch import ExampleArrays
 
 FORMAT = "clv.learner.v1"
@@ -40,9 +43,11 @@ class LearnerState(msgspec.Struct, frozen=True):
     horizon_days: int
     sequence: int = 0
     btyd: BtydParams | None = None
+    glm: GlmState | None = None
     online: OnlineState = OnlineState()
     ensemble_digest: str = ""
     champion: str = PRIOR_NAME
+    first_ms: int = -1
     prequential: Prequential = msgspec.field(default_factory=Prequential)
     residuals: Residuals = msgspec.field(default_factory=Residuals)
     feature_digest: str = FEATURE_DIGEST
@@ -69,9 +74,11 @@ class Learner:
             )
         self.horizon_days = horizon_days
         self.btyd = given.btyd
+        self.glm = given.glm
         self.champion = given.champion
         self.ensemble_digest = given.ensemble_digest
         self._sequence = given.sequence
+        self._first_ms = given.first_ms
         self._online = OnlineModel(given.online)
         self._online_count = given.online.learned_count
         self._prequential = given.prequential
@@ -102,13 +109,15 @@ class Learner:
             )
         value = float(max(example.value_minor, 0))
         said = {name: float(getattr(example, f"{name}_minor")) for name in MEMBERS}
-        answered = [predicted for predicted in said.values() if predicted > 0.0]
-        if len(answered) > 1:
-            said[BLEND] = sum(answered) / len(answered)
-        self._prequential.update(value, {**said, "naive": float(example.naive_minor), "clv": float(example.clv_minor)})
+        weights = self._weights(tuple(name for name in MEMBERS if said[name] > 0.0))
+        if len(weights) > 1:
+            said[BLEND] = sum(said[name] * weight for name, weight in weights.items())
+        predictions = {**said, "naive": float(example.naive_minor), "clv": float(example.clv_minor)}
+        self._prequential.update(value, predictions, weight=self._weight(example))
         self._residuals.update(value, float(example.clv_minor))
         features = np.array(example.features, dtype=np.float64)
-        self._online.learn_one(features, example.btyd_minor or self._base_minor(features), value)
+        base_minor = example.glm_minor or example.btyd_minor or self._base_minor(features)
+        self._online.learn_one(features, base_minor, value)
         self._online_count += 1
 
     def refit_btyd(self, histories: Histories) -> BtydParams:
@@ -116,6 +125,12 @@ class Learner:
         self.btyd = btyd.fit(histories)
         log.info("refitted", model="btyd", version=self.btyd.version, customers=self.btyd.customer_count)
         return self.btyd
+
+    def refit_glm(self, windows: Windows, now_ms: int) -> GlmState | None:
+        """Refit the regression to windows that ended no later than ``now_ms``; None where they are too few."""
+        if self.btyd is not None:
+            self.glm = glm.fit(windows, self.btyd, now_ms=now_ms, horizon_days=self.horizon_days)
+        return self.glm
 
     def refit_ensemble(self, examples: ExampleArrays, *, seed: int = 0) -> bytes:
         """Train the ensemble relative to the present base and return its artifact, to be stored under its digest.
@@ -129,7 +144,7 @@ class Learner:
         """
         if self.btyd is None:
             raise NotTrained("the ensemble learns relative to BTYD, which has not been fitted yet")
-        artifact = batch.train(examples, self.btyd, horizon_days=self.horizon_days, seed=seed)
+        artifact = batch.train(examples, self.btyd, self.glm, horizon_days=self.horizon_days, seed=seed)
         self.ensemble_digest = digest_of(artifact)
         log.info("refitted", model="ensemble", version=self.ensemble_digest[:12], examples=len(examples.value_minor))
         return artifact
@@ -157,10 +172,11 @@ class Learner:
             learned_through_ms=learned_through_ms,
             horizon_days=self.horizon_days,
             btyd=self.btyd,
+            glm=self.glm,
             online=self._online.to_state() if "online" in members else None,
             ensemble_digest=self.ensemble_digest,
             champion=self.champion,
-            weights={name: 1.0 / len(members) for name in members},
+            weights=self._weights(members),
             intervals=self._residuals.factors(),
         ).named()
 
@@ -171,9 +187,11 @@ class Learner:
                 horizon_days=self.horizon_days,
                 sequence=self._sequence,
                 btyd=self.btyd,
+                glm=self.glm,
                 online=self._online.to_state(),
                 ensemble_digest=self.ensemble_digest,
                 champion=self.champion,
+                first_ms=self._first_ms,
                 prequential=self._prequential,
                 residuals=self._residuals,
             ),
@@ -202,11 +220,22 @@ class Learner:
     def _members(self) -> tuple[str, ...]:
         has = {
             "btyd": self.btyd is not None,
+            "glm": self.btyd is not None and self.glm is not None,
             "online": self.btyd is not None and self._online_count >= MIN_ONLINE_EXAMPLES,
             "ensemble": self.btyd is not None and bool(self.ensemble_digest),
         }
         return tuple(name for name in MEMBERS if has[name])
 
+    def _weight(self, example: TrainingExample) -> float:
+        """How much an example says about the models of today: little when they knew little of what they know now."""
+        as_of_ms, now_ms = parse_time_ms(example.as_of), parse_time_ms(example.matured_at)
+        self._first_ms = as_of_ms if self._first_ms < 0 else min(self._first_ms, as_of_ms)
+        return ((as_of_ms - self._first_ms) / max(now_ms - self._first_ms, 1)) ** 2
+
+    def _weights(self, members: tuple[str, ...]) -> dict[str, float]:
+        return blend_weights(self._prequential, members)
+
     def _base_minor(self, features: Floats) -> float:
-        histories = btyd.histories_of(features.reshape(1, -1))
-        return float(btyd.answer(self.btyd or PRIOR, histories, horizon_days=self.horizon_days).value_minor[0])
+        rows = features.reshape(1, -1)
+        answer = btyd.answer(self.btyd or PRIOR, btyd.histories_of(rows), horizon_days=self.horizon_days)
+        return float((self.glm.predict(rows, answer) if self.btyd and self.glm else answer.value_minor)[0])

@@ -112,6 +112,7 @@ def _example(row: Row[tuple[object, ...]]) -> TrainingExample:
         campaign_type=row.campaign_type,
         clv_minor=row.clv_minor,
         btyd_minor=row.btyd_minor,
+        glm_minor=row.glm_minor,
         online_minor=row.online_minor,
         ensemble_minor=row.ensemble_minor,
         naive_minor=row.naive_minor,

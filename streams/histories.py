@@ -11,7 +11,7 @@ from clv.outcomes import rfc3339
 from clv.rules import Rules
 from clv.state import decode_row
 from clv.watermark import PartitionState
-from models.histories import histories_at
+from models.histories import past_at
 from storage.states import iter_states, rows_of_key
 from streams.store import PARTITION_KEY
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
     from clv.settings import Settings
     from clv.state import CustomerState
-    from models.btyd import Histories
+    from models.histories import Past
     from storage.engine import Database
 
 
-def read_histories(database: Database, as_of_ms: int, rules: Rules) -> Histories | None:
-    """Return BTYD histories of the stored customers as they were at a moment; None where nobody had bought.
+def read_past(database: Database, as_of_ms: int, rules: Rules) -> Past | None:
+    """Return what the stored customers had done by a moment; None where nobody had bought.
 
     Memory grows with the number of customers up to ``models.histories.MAX_HISTORIES``, of which the first by partition
     and id are taken.
@@ -36,7 +36,7 @@ def read_histories(database: Database, as_of_ms: int, rules: Rules) -> Histories
         When a retry may help; also while the states of a partition have not been stored up to ``as_of_ms``: customers
         would look silent who were not.
     """
-    return histories_at(_states(database, as_of_ms, rules), as_of_ms)
+    return past_at(_states(database, as_of_ms, rules), as_of_ms, rules)
 
 
 def stored_through_ms(database: Database, settings: Settings) -> int:
@@ -51,14 +51,14 @@ def watermark_of(row: bytes, rules: Rules) -> int:
     return msgspec.msgpack.decode(row, type=PartitionState).watermark_ms(rules)
 
 
-def _states(database: Database, as_of_ms: int, rules: Rules) -> Iterator[CustomerState]:
+def _states(database: Database, as_of_ms: int, rules: Rules) -> Iterator[tuple[str, CustomerState]]:
     for chunk in iter_states(database):
         for partition, key, row in chunk:
             # A partition's own row comes first, so that its customers' rows are at least as new.
             if key == PARTITION_KEY:
                 _require_stored(partition, row, as_of_ms, rules)
             else:
-                yield decode_row(row, 0).state
+                yield key.decode(), decode_row(row, 0).state
 
 
 def _require_stored(partition: int, row: bytes, as_of_ms: int, rules: Rules) -> None:

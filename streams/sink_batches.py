@@ -133,6 +133,7 @@ def _add_score(batch: SinkBatch, record: SinkRecord, _: Mapping[str, str]) -> No
         "cause": score.cause,
         "reason": score.reason,
         "btyd_minor": score.btyd_minor,
+        "glm_minor": score.glm_minor,
         "online_minor": score.online_minor,
         "ensemble_minor": score.ensemble_minor,
         "model_versions": _json(score.models),

@@ -24,13 +24,13 @@ from models.training import Learner
 from storage.artifacts import Artifact
 from storage.examples import sample_examples
 from storage.overview import FOREVER_MS, clv_quantiles, count_scored, newest_score_ms, segment_totals
-from streams.histories import read_histories
+from streams.histories import read_past
 from streams.policies import POLICY_NAME, SCORER_NAME, fixed_policy, version_of
 
 if TYPE_CHECKING:
     from clv.settings import Settings
     from models.batch import ExampleArrays
-    from models.btyd import Histories
+    from models.histories import Past
     from models.snapshot import ScorerSnapshot
     from storage.engine import Database
 
@@ -80,7 +80,7 @@ class StoredData:
         self._settings = settings
         self._database = database
 
-    def histories(self, now_ms: int) -> Histories | None:
+    def past(self, now_ms: int) -> Past | None:
         """Return the stored customers as they were at a moment.
 
         Raises
@@ -88,7 +88,7 @@ class StoredData:
         StoreUnavailable
             When a retry may help; also when the sink has not stored the states up to ``now_ms``.
         """
-        return read_histories(self._database, now_ms, Rules.from_settings(self._settings))
+        return read_past(self._database, now_ms, Rules.from_settings(self._settings))
 
     def examples(self, now_ms: int) -> ExampleArrays:
         """Return a sample of what has matured by a moment."""
@@ -186,6 +186,7 @@ class Training:
         found = [
             (SCORER_NAME, snapshot.version, digest, now_ms),
             ("btyd", versions.btyd, digest, now_ms),
+            ("glm", versions.glm, digest, now_ms),
             ("online", versions.online, digest, now_ms),
             ("ensemble", versions.ensemble, snapshot.ensemble_digest, now_ms),
         ]

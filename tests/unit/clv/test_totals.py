@@ -13,7 +13,7 @@ from clv.ledger import CLICKED, OPENED, ORDER, REFUND, SENT, Entry
 from clv.moments import features_at
 from clv.rules import DAY_MS, Rules
 from clv.testing import PartitionRig, email, order, refund
-from clv.totals import Totals, extract
+from clv.totals import Attributes, Totals, extract
 
 ZERO = dict.fromkeys(FEATURE_NAMES, 0.0)
 
@@ -159,6 +159,6 @@ def test_every_feature_is_finite(steps: list[tuple[int, int, int]], later_days: 
         totals.fold(Entry(at * DAY_MS // 4, kind, 1, 0, amount), amount if kind == REFUND else 0)
     as_of = max(at for at, _, _ in steps) * DAY_MS // 4 + later_days * DAY_MS
     if totals.order_count:
-        vector = extract(totals, as_of, categories=3, acquisition_cost_minor=-1)
+        vector = extract(totals, as_of, Attributes(category_count=3))
         assert len(vector) == len(FEATURE_NAMES)
         assert all(math.isfinite(value) and value >= 0 for value in vector)

@@ -80,7 +80,7 @@ def example_arrays(count: int, seed: int = 0) -> ExampleArrays:
 
 def example(row: Floats, value_minor: float, **predictions: float) -> TrainingExample:
     """Return one matured example of 90 days as the topic carries it."""
-    said = {name: predictions.get(name, 0.0) for name in ("clv", "btyd", "online", "ensemble", "naive")}
+    said = {name: predictions.get(name, 0.0) for name in ("clv", "btyd", "glm", "online", "ensemble", "naive")}
     return TrainingExample(
         event_id="e",
         customer_id="c",
@@ -94,6 +94,7 @@ def example(row: Floats, value_minor: float, **predictions: float) -> TrainingEx
         campaign_type="",
         clv_minor=said["clv"],
         btyd_minor=said["btyd"],
+        glm_minor=said["glm"],
         online_minor=said["online"],
         ensemble_minor=said["ensemble"],
         naive_minor=said["naive"],

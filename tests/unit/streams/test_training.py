@@ -15,7 +15,7 @@ from clv.settings import Settings
 from models.ensemble import Ensemble
 from models.snapshot import ScorerSnapshot
 from storage.overview import clv_quantiles, newest_score_ms
-from streams.histories import read_histories, stored_through_ms
+from streams.histories import read_past, stored_through_ms
 from streams.policies import POLICY_NAME, SCORER_NAME, sequence_of, version_bound
 from streams.store import PARTITION_KEY
 from streams.training import Publication, TrainerState, Training
@@ -64,9 +64,9 @@ def announcements(published: Publication) -> list[ModelAnnounced]:
 def test_histories_hold_nothing_later_than_the_moment(database: Database) -> None:
     """States of day 60 and states of day 200 give the same histories of day 59."""
     store(database, shop(60))
-    early = read_histories(database, at_day(59), RULES)
+    early = read_past(database, at_day(59), RULES)
     store(database, Shop({}, shop(200).states))
-    late = read_histories(database, at_day(59), RULES)
+    late = read_past(database, at_day(59), RULES)
     assert early is not None
     assert late is not None
     assert [column.tolist() for column in late] == [column.tolist() for column in early]
@@ -78,7 +78,7 @@ def test_a_refit_waits_for_the_states_of_its_moment(database: Database) -> None:
     behind = shop(60).states | {key: row for key, row in shop(50).states.items() if key[0] == 1}
     store(database, shop(60), states=behind)
     with pytest.raises(StoreUnavailable, match=r"partition 1 are stored up to 2024-02-19.*needs them up to 2024-02-29"):
-        read_histories(database, at_day(59), RULES)
+        read_past(database, at_day(59), RULES)
     assert stored_through_ms(database, SETTINGS) == at_day(49)
 
 
@@ -90,7 +90,7 @@ def test_a_partition_without_states_has_no_time(database: Database) -> None:
 
 def test_without_customers_nobody_is_fitted(database: Database) -> None:
     """An empty database gives no histories, no cut-offs, no signals; a forced step publishes the prior."""
-    assert read_histories(database, at_day(59), RULES) is None
+    assert read_past(database, at_day(59), RULES) is None
     training = Training(SETTINGS, database, TrainerState())
     assert training.step(at_day(59)) == Publication([], [])
     published = training.step(at_day(60), is_forced=True)
