@@ -1,0 +1,1 @@
+"""Back-tests: the scorer replayed over a history of orders, and a report of how good its scores were."""
