@@ -6,7 +6,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backtest.look import ACTUAL, INK, MUTED, SCORE, caption, draw, in_words, inks, label, legend_below, percent, short
+from backtest.look import (
+    ACTUAL,
+    INK,
+    MUTED,
+    SCORE,
+    caption,
+    draw,
+    drawn_label,
+    in_words,
+    inks,
+    label,
+    legend_below,
+    percent,
+    short,
+)
 from backtest.metrics import decile_means, deciles, gain, normalised_gini
 from backtest.picture import NORMAL_95, Picture, clustered_error, table
 from models.evaluation import REFERENCE
@@ -42,7 +56,7 @@ def calibration_by_decile(scored: Scored, currency: str, horizon_days: int) -> P
         caption(right, "Predicted over realised (1 is unbiased)")
         for axes in (left, right):
             axes.set_xticks(_DECILES)
-            axes.set_xlabel("Tenth of the moments by score (1 = highest)")
+            axes.set_xlabel("Tenth by score (1 = highest)")
         handles, _ = left.get_legend_handles_labels()
         legend_below(figure, handles)
 
@@ -150,7 +164,7 @@ def cumulative_gain(scored: Scored) -> Picture:
                 color=ink.colour,
                 linestyle=ink.dash,
                 linewidth=ink.width,
-                label=f"{label(name)} (Gini {ginis[name]:.3f})",
+                label=f"{drawn_label(name)} (Gini {ginis[name]:.3f})",
                 zorder=3 if name == "predicted" else 2,
             )
         handles += axes.plot(at, at, color=MUTED, linewidth=1.0, label="chance")

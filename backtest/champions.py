@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from backtest.look import MUTED, SCORE, caption, draw, in_words, inks, label, percent
+from backtest.look import MUTED, SCORE, caption, draw, drawn_label, in_words, inks, label, percent
 from backtest.picture import Picture, day_cell, table
 
 if TYPE_CHECKING:
@@ -32,9 +32,19 @@ def champion_spans(given: Predictions, log: RunLog, last_day: int) -> list[Span]
         starts = list(zip(ranked["day"].tolist(), ranked["name"].tolist(), strict=True))
     else:
         starts = list(log.champions.items())
+    if not starts:
+        return []
     changes = [pair for at, pair in enumerate(starts) if at == 0 or pair[1] != starts[at - 1][1]]
-    ends = [day for day, _ in changes[1:]] + [max(last_day, changes[-1][0]) + 1 if changes else 0]
+    ends = [day for day, _ in changes[1:]] + [max(last_day, changes[-1][0]) + 1]
     return [(day, end, str(name)) for (day, name), end in zip(changes, ends, strict=True)]
+
+
+def champion_days(spans: list[Span]) -> dict[str, int]:
+    """Return on how many days each model answered."""
+    days: dict[str, int] = {}
+    for begin, end, name in spans:
+        days[name] = days.get(name, 0) + end - begin
+    return days
 
 
 def champion_timeline(spans: list[Span], log: RunLog) -> Picture:
@@ -46,9 +56,7 @@ def champion_timeline(spans: list[Span], log: RunLog) -> Picture:
             topic=topic,
             absence="Neither the predictions file nor a run log says which model answered: no champion to show.",
         )
-    days: dict[str, int] = {}
-    for begin, end, name in spans:
-        days[name] = days.get(name, 0) + end - begin
+    days = champion_days(spans)
     style = inks(days)
     total = sum(days.values())
     longest = max(days, key=lambda name: days[name])
@@ -85,7 +93,7 @@ def _paint_bands(axes: Axes, spans: list[Span], names: list[str], style: dict[st
     for begin, end, name in spans:
         at = np.array([begin, end]).astype("datetime64[D]")
         axes.fill_between(at, names.index(name) - 0.36, names.index(name) + 0.36, color=style[name].colour, linewidth=0)
-    lanes = [label(name) for name in names]
+    lanes = [drawn_label(name) for name in names]
     if log.refit_days:
         at = np.array(log.refit_days).astype("datetime64[D]")
         axes.plot(at, np.full(len(at), len(names)), "|", color=MUTED, markersize=9)
@@ -103,7 +111,7 @@ def _paint_weights(axes: Axes, log: RunLog, end: int) -> None:
     rows = [*log.weights.values(), list(log.weights.values())[-1]]
     shares = [[weights.get(name, 0.0) for weights in rows] for name in names]
     axes.stackplot(
-        at, shares, colors=[style[name].colour for name in names], labels=[label(n) for n in names], step="post"
+        at, shares, colors=[style[name].colour for name in names], labels=[drawn_label(n) for n in names], step="post"
     )
     axes.set_ylim(0.0, 1.0)
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
@@ -129,7 +137,7 @@ def feature_importance(log: RunLog) -> Picture:
         positions, shares = range(len(shown)), [share for _, share in shown]
         bars = axes.barh(positions, shares, color=SCORE.colour, height=0.66)
         axes.bar_label(bars, [percent(round(share, 3)) for share in shares], padding=4, fontsize=8, color=MUTED)
-        axes.set_yticks(positions, [_cut(name) for name, _ in shown])
+        axes.set_yticks(positions, [drawn_label(name, 40) for name, _ in shown])
         axes.invert_yaxis()
         axes.grid(visible=False)
         axes.set_xlim(0.0, shares[0] * 1.12)
@@ -148,7 +156,3 @@ def feature_importance(log: RunLog) -> Picture:
         table=table(["feature", "share"], [[name, f"{100 * share:.2f} %"] for name, share in log.importance.items()]),
         png=draw(paint, finding, height_inches=1.3 + 0.24 * len(shown)),
     )
-
-
-def _cut(name: str) -> str:
-    return name if len(name) <= 40 else f"{name[:39]}…"

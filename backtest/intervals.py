@@ -54,7 +54,7 @@ def interval_coverage(scored: Scored, nominal: float) -> Picture:
             *(np.arange(1, 11), by_tenth, half), color=SCORE.colour, fmt=SCORE.marker, markersize=5, elinewidth=1.2
         )
         right.set_xticks(range(1, 11))
-        right.set_xlabel("Tenth of the moments by score (1 = highest)")
+        right.set_xlabel("Tenth by score (1 = highest)")
         caption(right, "By size of the score")
         for axes in (left, right):
             _paint_nominal(axes, nominal)

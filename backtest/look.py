@@ -103,6 +103,18 @@ def label(name: str) -> str:
     return _LABELS.get(name, name)
 
 
+def drawn_label(name: str, most: int = 24) -> str:
+    """Return a model's or feature's name as a picture has room for it.
+
+    Examples
+    --------
+    >>> drawn_label("btyd"), drawn_label("a_model_with_quite_a_long_name", 12)
+    ('BTYD', 'a_model_wit…')
+    """
+    shown = label(name)
+    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+
+
 def draw(paint: Callable[[Figure], None], title: str, *, height_inches: float = 3.9) -> bytes:
     """Return a PNG of what ``paint`` draws on an empty figure, below its title; the same bytes for the same data."""
     # Importing it makes folders and a font cache.
@@ -142,7 +154,7 @@ def line(axes: Axes, dates: Any, values: Floats, name: str, ink: Ink) -> Artist:
         linestyle=ink.dash,
         linewidth=ink.width,
         marker=ink.marker if len(values) == 1 else "",
-        label=label(name),
+        label=drawn_label(name),
         zorder=3 if name == "predicted" else 2,
     )
     return drawn

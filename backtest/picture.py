@@ -133,6 +133,17 @@ def text(value: object) -> str:
     return str(value)
 
 
+def fixed(value: float | None, decimals: int) -> str:
+    """Write a number of a column whose decimals line up.
+
+    Examples
+    --------
+    >>> fixed(13.0, 2), fixed(-0.5, 3), fixed(None, 2)
+    ('13.00', '−0.500', '–')
+    """
+    return "–" if value is None or not np.isfinite(value) else f"{value:,.{decimals}f}".replace("-", "−")
+
+
 def day_cell(day: int | np.integer) -> str:
     """Write a day in a table."""
     return iso_day(int(day))

@@ -11,11 +11,11 @@ import msgspec
 import numpy as np
 
 from backtest.behaviour import final_histories
-from backtest.champions import champion_spans
+from backtest.champions import champion_days, champion_spans
 from backtest.figures import Scene, all_pictures
 from backtest.look import label
 from backtest.metrics import KINDS, by_kind, coverage, paired_difference
-from backtest.picture import day_cell, table, text
+from backtest.picture import day_cell, fixed, table, text
 from backtest.predictions import first_to_last, read_predictions, score_moments
 from backtest.runlog import RunLog, read_run_log
 from models import bgnbd
@@ -150,14 +150,6 @@ def _interval(scored: Scored, options: Options) -> dict[str, Any] | None:
     return {"nominal": options.nominal_coverage, **found} if found else None
 
 
-def champion_days(spans: list[tuple[int, int, str]]) -> dict[str, int]:
-    """Return on how many days each model answered."""
-    days: dict[str, int] = {}
-    for begin, end, name in spans:
-        days[name] = days.get(name, 0) + end - begin
-    return days
-
-
 def _write_picture(picture: Picture, directory: Path) -> Path | None:
     path = directory / f"{picture.slug}.png"
     if not picture.png:
@@ -196,7 +188,7 @@ def verdict(numbers: dict[str, Any]) -> str:
     if paired is None:
         return "The predictions file holds no BTYD column, so there is nothing to compare the score with."
     low, high = paired["ci95"]
-    interval = f"difference {text(paired['difference'])}, 95 % interval {text(low)} to {text(high)}"
+    interval = f"difference {fixed(paired['difference'], 3)}, 95 % interval {fixed(low, 3)} to {fixed(high, 3)}"
     if high < 0.0:
         return f"The score predicts better than BTYD alone: its deviance is lower with confidence ({interval})."
     if low > 0.0:
@@ -212,8 +204,12 @@ def metric_table(found: dict[str, dict[str, Metrics]], kind: str, currency: str)
     )  # fmt: skip
     rows = (
         [
-            *(label(name), m["n"], m["deviance"], m["mae"], m["rmse"], m["r2"], m["gini"], m["spearman"]),
-            *(m["ratio"], m["decile_mape"], m["top_decile_share"], m["max_predicted"]),
+            *(label(name), m["n"], *(fixed(m[measure], 2) for measure in ("deviance", "mae", "rmse"))),
+            *(
+                fixed(m[measure], 3)
+                for measure in ("r2", "gini", "spearman", "ratio", "decile_mape", "top_decile_share")
+            ),
+            fixed(m["max_predicted"], 2),
         ]
         for name, kinds in found.items()
         if (m := kinds.get(kind))
@@ -223,7 +219,7 @@ def metric_table(found: dict[str, dict[str, Metrics]], kind: str, currency: str)
 
 def _difference_table(found: dict[str, Paired | None], currency: str) -> Table:
     rows = (
-        [label(name), p["n"], p["customers"], p["difference"], p["ci95"][0], p["ci95"][1]]
+        [label(name), p["n"], p["customers"], *(fixed(value, 3) for value in (p["difference"], *p["ci95"]))]
         for name, p in found.items()
         if p
     )
@@ -235,9 +231,9 @@ def _cards(numbers: dict[str, Any]) -> list[tuple[str, str, str]]:
     interval = numbers["interval"]
     held = f"{100 * interval['coverage']:.1f} %" if interval else "–"
     return [
-        ("Deviance", text(ours["deviance"]), f"√{numbers['currency']}, lower is better"),
-        ("Ratio", text(ours["ratio"]), "predicted over realised total"),
-        ("Gini", text(ours["gini"]), "1 ranks perfectly"),
+        ("Deviance", fixed(ours["deviance"], 2), f"√{numbers['currency']}, lower is better"),
+        ("Ratio", fixed(ours["ratio"], 3), "predicted over realised total"),
+        ("Gini", fixed(ours["gini"], 3), "1 ranks perfectly"),
         ("Intervals held", held, f"meant to hold {100 * interval['nominal']:.0f} %" if interval else "not in the file"),
         ("Moments", text(ours["n"]), f"{text(numbers['missing_moments'])} missing"),
     ]
@@ -250,8 +246,8 @@ def _misses(net: NetDays, scored: Scored) -> Table:
             net.names[scored.customer[at]],
             day_cell(scored.day[at]),
             "order" if scored.is_order[at] else "tick",
-            scored.predicted[at],
-            scored.actual[at],
+            fixed(scored.predicted[at], 2),
+            fixed(scored.actual[at], 2),
         ]
         for at in worst
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backtest.look import ACTUAL, MUTED, caption, draw, in_words, inks, label, legend_below, line, short
+from backtest.look import ACTUAL, MUTED, caption, draw, drawn_label, in_words, inks, label, legend_below, line, short
 from backtest.picture import NORMAL_95, Picture, clustered_error, day_cell, table, weeks
 from models.evaluation import REFERENCE
 
@@ -95,7 +95,7 @@ def ratio_by_order_count(scored: Scored) -> Picture:
                     fmt=ink.marker,
                     markersize=6,
                     elinewidth=1.4,
-                    label=label(name),
+                    label=drawn_label(name),
                 )
             )
         axes.set_xticks(range(len(found)), [_BUCKETS[number] for number in found])
