@@ -1,1 +1,1 @@
-"""Back-tests: the scorer replayed over a history of orders, and a report of how good its scores were."""
+"""The back-test: a log replayed through the core, every prediction made from what was known at the end of its day."""

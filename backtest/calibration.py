@@ -21,7 +21,7 @@ from backtest.look import (
     percent,
     short,
 )
-from backtest.metrics import decile_means, deciles, gain, normalised_gini
+from backtest.measures import decile_means, deciles, gain, normalised_gini
 from backtest.picture import NORMAL_95, Picture, clustered_error, table
 from models.evaluation import REFERENCE
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from backtest.predictions import Scored
+    from backtest.scored import Scored
     from clv.ports import Floats
 
 _DECILES = np.arange(1, 11)

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from backtest.look import Ink
-    from backtest.predictions import Predictions
-    from backtest.runlog import RunLog
+    from backtest.run_lines import RunLines
+    from backtest.scored import Predictions
 
 _FEATURES = 15
 Span = tuple[int, int, str]
 """First day, day after the last, model."""
 
 
-def champion_spans(given: Predictions, log: RunLog, last_day: int) -> list[Span]:
+def champion_spans(given: Predictions, log: RunLines, last_day: int) -> list[Span]:
     """Return who answered when, as the predictions say; as the run log says where they don't."""
     known = np.flatnonzero(given.champion != "")
     if len(known):
@@ -47,7 +47,7 @@ def champion_days(spans: list[Span]) -> dict[str, int]:
     return days
 
 
-def champion_timeline(spans: list[Span], log: RunLog) -> Picture:
+def champion_timeline(spans: list[Span], log: RunLines) -> Picture:
     """Draw a band for each model over the days on which it answered, refits, and weights where the log has them."""
     slug, topic = "champion", "Champion"
     if not spans:
@@ -89,7 +89,7 @@ def champion_timeline(spans: list[Span], log: RunLog) -> Picture:
     )
 
 
-def _paint_bands(axes: Axes, spans: list[Span], names: list[str], style: dict[str, Ink], log: RunLog) -> None:
+def _paint_bands(axes: Axes, spans: list[Span], names: list[str], style: dict[str, Ink], log: RunLines) -> None:
     for begin, end, name in spans:
         at = np.array([begin, end]).astype("datetime64[D]")
         axes.fill_between(at, names.index(name) - 0.36, names.index(name) + 0.36, color=style[name].colour, linewidth=0)
@@ -104,7 +104,7 @@ def _paint_bands(axes: Axes, spans: list[Span], names: list[str], style: dict[st
     caption(axes, "Model whose answer was given out")
 
 
-def _paint_weights(axes: Axes, log: RunLog, end: int) -> None:
+def _paint_weights(axes: Axes, log: RunLines, end: int) -> None:
     names = sorted({name for weights in log.weights.values() for name in weights})
     style = inks(names)
     at = np.array([*log.weights, max(end, *log.weights)]).astype("datetime64[D]")
@@ -119,7 +119,7 @@ def _paint_weights(axes: Axes, log: RunLog, end: int) -> None:
     in_words(axes.yaxis, percent)
 
 
-def feature_importance(log: RunLog) -> Picture:
+def feature_importance(log: RunLines) -> Picture:
     """Draw the features that count most in the newest model that tells."""
     slug, topic = "importance", "Feature importance"
     if not log.importance or log.importance_day is None:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from backtest.behaviour import Histories
     from backtest.champions import Span
     from backtest.picture import Picture
-    from backtest.predictions import Scored
-    from backtest.runlog import RunLog
+    from backtest.run_lines import RunLines
+    from backtest.scored import Scored
     from models.bgnbd import BgNbdParams
 
 
@@ -37,7 +37,7 @@ class Scene:
 
     scored: Scored
     spans: list[Span]
-    log: RunLog
+    log: RunLines
     histories: Histories
     params: BgNbdParams
     currency: str

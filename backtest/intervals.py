@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from backtest.look import MUTED, SCORE, caption, draw, in_words, percent
-from backtest.metrics import deciles, has_interval, is_inside
+from backtest.measures import deciles, has_interval, is_inside
 from backtest.picture import NORMAL_95, Picture, clustered_error, day_cell, table, weeks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from backtest.predictions import Scored
+    from backtest.scored import Scored
     from clv.ports import Floats
 
 _LEAST = 10  # moments

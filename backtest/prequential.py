@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from backtest.picture import Weeks
-    from backtest.predictions import Scored
+    from backtest.scored import Scored
     from clv.ports import Floats
 
 _NEAR = 0.15  # models further from the reference than this would flatten the panel of differences

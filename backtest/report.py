@@ -14,10 +14,10 @@ from backtest.behaviour import final_histories
 from backtest.champions import champion_days, champion_spans
 from backtest.figures import Scene, all_pictures
 from backtest.look import label
-from backtest.metrics import KINDS, by_kind, coverage, paired_difference
+from backtest.measures import KINDS, by_kind, coverage, paired_difference
 from backtest.picture import day_cell, fixed, table, text
-from backtest.predictions import first_to_last, read_predictions, score_moments
-from backtest.runlog import RunLog, read_run_log
+from backtest.run_lines import RunLines, read_run_lines
+from backtest.scored import first_to_last, read_predictions, score_moments
 from models import bgnbd
 from models.conformal import COVERAGE
 from models.evaluation import REFERENCE
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from backtest.labels import NetDays
-    from backtest.metrics import Metrics, Paired
+    from backtest.measures import Metrics, Paired
     from backtest.picture import Picture, Table
-    from backtest.predictions import Scored
+    from backtest.scored import Scored
 
 FORMAT = 1
 """Version of ``metrics.json``: names are added under it, never changed."""
@@ -86,7 +86,7 @@ def write_report(
     """
     options = options or Options()
     given = read_predictions(predictions)
-    log = read_run_log(run_log) if run_log else RunLog()
+    log = read_run_lines(run_log) if run_log else RunLines()
     scored = score_moments(net, given, options.horizon_days)
     histories = final_histories(net)
     params = bgnbd.fit(*histories)

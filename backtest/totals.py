@@ -13,7 +13,7 @@ from models.evaluation import REFERENCE
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from backtest.predictions import Scored
+    from backtest.scored import Scored
     from clv.ports import Floats, Ints
 
 _FROM_COUNTS = (1, 2, 3, 4, 6, 10, 20)

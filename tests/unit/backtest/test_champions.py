@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from backtest.champions import champion_days, champion_spans
-from backtest.predictions import read_predictions
-from backtest.runlog import RunLog
+from backtest.run_lines import RunLines
+from backtest.scored import read_predictions
 from tests.unit.backtest.shops import EPOCH, FIRST, prediction, write_predictions
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 START = (FIRST - EPOCH).days
-LOG = RunLog(champions={START + 100: "btyd", START + 130: "online"})
+LOG = RunLines(champions={START + 100: "btyd", START + 130: "online"})
 
 
 def test_spans_follow_the_predictions_by_majority(tmp_path: Path) -> None:
@@ -38,4 +38,4 @@ def test_the_run_log_stands_in(tmp_path: Path) -> None:
     given = read_predictions(write_predictions(tmp_path / "p.csv", [prediction("a", 10, 1)]))
     spans = [(START + 100, START + 130, "btyd"), (START + 130, START + 200, "online")]
     assert champion_spans(given, LOG, START + 199) == spans
-    assert champion_spans(given, RunLog(), START + 199) == []
+    assert champion_spans(given, RunLines(), START + 199) == []

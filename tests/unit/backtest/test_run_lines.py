@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from backtest.runlog import RunLog, read_run_log
+from backtest.run_lines import RunLines, read_run_lines
 from clv.errors import InputError
 from tests.unit.backtest.shops import write_run_log
 
@@ -30,7 +30,7 @@ def test_a_run_log_tells_champions_weights_importance_and_refits(tmp_path: Path)
             {"kind": "champion", "as_of": "2024-04-15", "champion": "online"},
         ],
     )
-    assert read_run_log(path) == RunLog(
+    assert read_run_lines(path) == RunLines(
         champions={day("2024-04-15"): "online"},
         weights={day("2024-05-01"): {"btyd": 0.5, "x": 0.5}},
         importance={"b": 0.75, "a": 0.25},
@@ -50,7 +50,7 @@ def test_what_is_not_known_or_makes_no_sense_is_passed_over(tmp_path: Path) -> N
             {"kind": "week", "as_of": "2024-04-15", "champion": 3, "weights": [1], "importance": {"a": "much", "b": 0}},
         ],
     )
-    assert read_run_log(path) == RunLog()
+    assert read_run_lines(path) == RunLines()
 
 
 @pytest.mark.parametrize("content", [None, b"{", b"[1]\n", b"\xff\n"], ids=["none", "half", "list", "bytes"])
@@ -60,4 +60,4 @@ def test_another_file_is_refused(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InputError, match="run log"):
-        read_run_log(path)
+        read_run_lines(path)

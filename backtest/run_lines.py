@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class RunLog(msgspec.Struct, frozen=True, kw_only=True):
+class RunLines(msgspec.Struct, frozen=True, kw_only=True):
     """What a run log says; days are UTC since 1970-01-01 and ascend.
 
     Parameters
@@ -41,7 +41,7 @@ class RunLog(msgspec.Struct, frozen=True, kw_only=True):
     refit_days: tuple[int, ...] = ()
 
 
-def read_run_log(path: Path) -> RunLog:
+def read_run_lines(path: Path) -> RunLines:
     """Read a run log.
 
     Raises
@@ -61,7 +61,7 @@ def read_run_log(path: Path) -> RunLog:
     )
     importances = [(day, shares) for day, entry in dated if (shares := _shares(entry.get("importance")))]
     day, importance = importances[-1] if importances else (None, {})
-    return RunLog(
+    return RunLines(
         champions={day: entry["champion"] for day, entry in dated if _is_name(entry.get("champion"))},
         weights={day: weights for day, entry in dated if (weights := _shares(entry.get("weights")))},
         importance=importance,
