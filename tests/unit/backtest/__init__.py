@@ -1,1 +1,1 @@
-"""Back-tests."""
+"""The back-test, without files."""
