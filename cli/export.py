@@ -25,7 +25,7 @@ def command(
     what: Annotated[
         str,
         typer.Argument(
-            help="customers, scores, segment-changes, budget-signals, training-examples, dead-letters or models.",
+            help="customers, scores, segment-changes, budget-signals, examples, dead-letters or models.",
             show_default=False,
         ),
     ],
@@ -34,17 +34,22 @@ def command(
 ) -> None:
     """Export a stored table: money as exact decimal text in the currency, times as RFC 3339 in UTC.
 
-    The file appears when it is complete. What cannot be shown as text (dead letters) is Base64.
+    The file appears when it is complete. What cannot be shown as text (dead letters) is Base64. In CSV, text that
+    begins with = + - @, tab or carriage return gets an apostrophe before it, so that no spreadsheet runs it.
+
+    examples are the matured training examples: a column for each feature, each model's prediction and the value
+    realised since, as numbers in minor units (examples/accuracy.ipynb judges the models by them).
 
     Example:
         clv export customers customers.csv
+        clv export examples examples.parquet
     """
     from cli.writing import write_csv, write_rows
     from clv.errors import InputError
     from clv.money import minor_digits
     from clv.settings import Settings
     from storage.engine import Database
-    from storage.export import EXPORT_NAMES, export_columns, iter_export
+    from storage.export import EXPORT_NAMES, count_rows, export_columns, iter_export
 
     name = next((known for known in EXPORT_NAMES if known == what), None)
     if name is None:
@@ -56,7 +61,7 @@ def command(
     try:
         rows = iter_export(database, name, digits=minor_digits(settings.currency))
         assert isinstance(rows, Generator), "closing it ends its transaction"
-        with contextlib.closing(rows), _Counted(rows, what) as counted:
+        with contextlib.closing(rows), _Counted(rows, what, count_rows(database, name)) as counted:
             if out == STDOUT:
                 write_csv(sys.stdout.buffer, export_columns(name), counted)
             else:
@@ -72,20 +77,20 @@ def command(
 class _Counted:
     """Passes rows on and counts them, on a terminal with progress."""
 
-    def __init__(self, rows: Iterable[dict[str, Any]], title: str) -> None:
+    def __init__(self, rows: Iterable[dict[str, Any]], title: str, total: int) -> None:
         from rich.console import Console
-        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         console = Console(stderr=True)
         columns = (
-            SpinnerColumn(),
             TextColumn("{task.description}"),
+            BarColumn(),
             TextColumn("{task.completed:,.0f} rows"),
             TextColumn("{task.fields[rate]}"),
-            TimeElapsedColumn(),
+            TimeRemainingColumn(),
         )
         self._progress = Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
-        self._task = self._progress.add_task(title, total=None, rate="")
+        self._task = self._progress.add_task(title, total=total, rate="")
         self._rows = rows
         self.count = 0
 

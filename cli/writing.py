@@ -1,4 +1,8 @@
-"""Rows into a file, streamed: CSV, plain or gzipped, or Parquet; whole or not at all."""
+"""Rows into a file, streamed: CSV, plain or gzipped, or Parquet; whole or not at all.
+
+Text that a spreadsheet would run as a formula gets an apostrophe before it in CSV, in text columns alone: numbers,
+money and Base64 stay as they are, and Parquet, which no spreadsheet runs, too.
+"""
 
 from __future__ import annotations
 
@@ -7,30 +11,34 @@ import csv
 import gzip
 import io
 import os
+from decimal import Decimal
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from clv.errors import InputError
-from clv.features import FEATURE_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    import pyarrow as pa
+    from storage.export import Kind
 
-    Write = Callable[[BinaryIO, Sequence[str], Iterable[dict[str, Any]]], None]
+    Columns = Mapping[str, Kind]
+    Write = Callable[[BinaryIO, Columns, Iterable[dict[str, Any]]], None]
 
 _GROUP_ROWS = 10_000
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
-def write_rows(out: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
+def write_rows(out: Path, columns: Columns, rows: Iterable[dict[str, Any]]) -> None:
     """Write rows to a file of the kind that its ending says; the file appears when it is complete.
 
     Parameters
     ----------
     out
         Ends in .csv, .csv.gz or .parquet; an existing file is replaced.
+    columns
+        Name and kind of each; what is ``Decimal`` or ``bytes`` comes as text all the same.
     rows
         Each has a value for each column; taken one by one.
 
@@ -44,14 +52,36 @@ def write_rows(out: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]
         write(file, columns, rows)
 
 
-def write_csv(file: BinaryIO, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
-    """Write rows as CSV in UTF-8 with a header line; nothing is the empty text."""
+def write_csv(file: BinaryIO, columns: Columns, rows: Iterable[dict[str, Any]]) -> None:
+    """Write rows as CSV in UTF-8 with a header line; nothing is the empty text, a formula is defused."""
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer = csv.writer(_Lines(text))
+    writer.writerow(columns)
+    writer.writerows([_cell(row[name], kind) for name, kind in columns.items()] for row in rows)
     text.flush()
     text.detach()
+
+
+class _Lines:
+    """Takes rows that end in CR LF, so that the csv module quotes lone carriage returns, and ends them in LF."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._text = text
+
+    def write(self, row: str) -> int:
+        return self._text.write(row.removesuffix("\r\n") + "\n")
+
+
+def _cell(value: Any, kind: Kind) -> Any:
+    """Return what a cell holds; the spreadsheets' own mark for text goes before what they would run.
+
+    Examples
+    --------
+    >>> _cell("=1+2", str), _cell("-0.05", Decimal), _cell(-1, int), _cell("007", str)
+    ("'=1+2", '-0.05', -1, '007')
+    """
+    is_formula = kind is str and isinstance(value, str) and value.startswith(_FORMULA_STARTS)
+    return f"'{value}" if is_formula else value
 
 
 def _writer(out: Path) -> Write:
@@ -64,33 +94,22 @@ def _writer(out: Path) -> Write:
     raise InputError(f"{out} has another ending", "give .csv, .csv.gz or .parquet, or - for CSV on standard output")
 
 
-def _write_gzip(file: BinaryIO, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
+def _write_gzip(file: BinaryIO, columns: Columns, rows: Iterable[dict[str, Any]]) -> None:
     # Neither name nor time in the header: the same rows give the same bytes.
     with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
         write_csv(packed, columns, rows)  # type: ignore[arg-type]  # has all of BinaryIO that is used
 
 
-def _write_parquet(file: BinaryIO, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
+def _write_parquet(file: BinaryIO, columns: Columns, rows: Iterable[dict[str, Any]]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    types = {str: pa.string(), Decimal: pa.string(), bytes: pa.string(), int: pa.int64(), float: pa.float64()}
+    schema = pa.schema([(name, types[kind]) for name, kind in columns.items()])
     remaining = iter(rows)
-    group = list(islice(remaining, _GROUP_ROWS))
-    schema = pa.schema([(column, _kind(column, group)) for column in columns])
     with pq.ParquetWriter(file, schema, compression="zstd") as writer:
-        while group:
+        while group := list(islice(remaining, _GROUP_ROWS)):
             writer.write_table(pa.Table.from_pylist(group, schema=schema))
-            group = list(islice(remaining, _GROUP_ROWS))
-
-
-def _kind(column: str, group: Sequence[dict[str, Any]]) -> pa.DataType:
-    """Return a column's type: numbers are never missing but in features, so the first rows tell."""
-    import pyarrow as pa
-
-    first = next((row[column] for row in group if row[column] is not None), None)
-    if column in FEATURE_NAMES and (first is None or isinstance(first, float)):
-        return pa.float64()
-    return pa.int64() if isinstance(first, int) else pa.float64() if isinstance(first, float) else pa.string()
 
 
 @contextlib.contextmanager
