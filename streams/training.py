@@ -26,10 +26,13 @@ from storage.artifacts import Artifact
 from storage.examples import sample_examples
 from storage.overview import FOREVER_MS, clv_quantiles, count_scored, newest_score_ms, segment_totals
 from streams.histories import read_histories
-from streams.policies import POLICY_NAME, SCORER_NAME, fixed_policy, version_of
+from streams.policies import ENSEMBLE_NAME, POLICY_NAME, SCORER_NAME, fixed_policy, version_of
+from streams.registry import Occasion, Registry, RegistryState
 
 if TYPE_CHECKING:
     from clv.settings import Settings
+    from models.card import ModelCard, Pin, Switch
+    from models.snapshot import ScorerSnapshot
     from storage.engine import Database
 
 log = structlog.get_logger(__name__)
@@ -60,13 +63,16 @@ class TrainerState(msgspec.Struct):
     signals: list[SegmentSignal] = []
     announced: dict[str, str] = {}
     outbox: list[ModelAnnounced | BudgetSignal] = []
+    registry: RegistryState = msgspec.field(default_factory=RegistryState)
 
 
 class Publication(NamedTuple):
-    """What one step gives out: bytes to store, events to send."""
+    """What one step gives out: bytes to store, events to send, and what is recorded of them."""
 
     artifacts: list[Artifact]
     events: list[ModelAnnounced | BudgetSignal]
+    card: ModelCard | None = None
+    switch: Switch | None = None
 
 
 def is_refit_due(state: TrainerState, now_ms: int, settings: Settings) -> bool:
@@ -104,6 +110,7 @@ class Training:
         self._budget_minor = _budget_minor(settings)
         days = settings.horizon_days
         self.learner = Learner.from_state(state.learner, horizon_days=days) if state.learner else Learner(days)
+        self._registry = Registry(settings, database, state.registry, self.learner)
 
     def step(self, now_ms: int, *, is_forced: bool = False) -> Publication:
         """Do what is due at a moment and return what to publish; may be nothing.
@@ -128,13 +135,34 @@ class Training:
         policy = self._policy(now_ms)
         has_learned = self.learner.learned_count > state.learned_count
         is_due = artifacts or policy or (has_learned and now_ms - state.snapshot_ms >= DAY_MS)
-        events: list[ModelAnnounced | BudgetSignal] = []
-        if is_due or state.refit_ms == now_ms:
-            events += self._publish(now_ms, artifacts, policy)
-        events += self._budget(now_ms)
-        state.learner = self.learner.to_state()
-        state.outbox = _latest([*state.outbox, *events])
-        return Publication(artifacts, events)
+        is_refit = state.refit_ms == now_ms
+        published = Publication(artifacts, [])
+        if is_due or is_refit:
+            snapshot = self.learner.snapshot(now_ms)
+            published = self._publish(snapshot, artifacts, policy, Occasion("refit" if is_refit else ""))
+        published.events.extend(self._budget(now_ms))
+        return self._kept(published)
+
+    def pin(self, pin: Pin | None) -> None:
+        """Fix what answers from the next publication on; None leaves it to the error again."""
+        self._registry.pin(pin)
+
+    def publish(self, occasion: Occasion, restored: ScorerSnapshot | None = None) -> Publication:
+        """Publish at once what a person asked for, at the event time that the trainer has come to.
+
+        Parameters
+        ----------
+        restored
+            An older snapshot to put back in force; else what the learner knows.
+        """
+        now_ms = max(self.state.through_ms, self.state.snapshot_ms)
+        snapshot = self.learner.republish(restored, now_ms) if restored else self.learner.snapshot(now_ms)
+        return self._kept(self._publish(snapshot, [], None, occasion))
+
+    def _kept(self, published: Publication) -> Publication:
+        self.state.learner = self.learner.to_state()
+        self.state.outbox = _latest([*self.state.outbox, *published.events])
+        return published
 
     def _refit(self, now_ms: int) -> list[Artifact]:
         histories = read_histories(self._database, now_ms, Rules.from_settings(self._settings))
@@ -150,7 +178,7 @@ class Training:
         except IncompatibleArtifact as problem:
             log.exception("ensemble not refitted, the one before stays", problem=str(problem))
             return []
-        return [Artifact("ensemble", self.learner.ensemble_digest[:12], blob, now_ms)]
+        return [Artifact(ENSEMBLE_NAME, self.learner.ensemble_digest[:12], blob, now_ms)]
 
     def _examples(self, now_ms: int) -> ExampleArrays:
         """Return a sample of what has matured by now, without what another build or horizon has left."""
@@ -180,33 +208,45 @@ class Training:
         effective_ms = max(now_ms, newest_score_ms(self._database, until_ms=until_ms))
         return SegmentPolicy("", effective_ms, max(high, 1), max(growth, 1))
 
-    def _publish(self, now_ms: int, artifacts: list[Artifact], policy: SegmentPolicy | None) -> list[ModelAnnounced]:
-        """Add scorer and policy to the artifacts and announce whatever has a new version."""
-        snapshot = self.learner.snapshot(now_ms)
+    def _publish(
+        self, snapshot: ScorerSnapshot, artifacts: list[Artifact], policy: SegmentPolicy | None, occasion: Occasion
+    ) -> Publication:
+        """Add scorer and policy to the artifacts and announce whatever has a new version.
+
+        While an older version is pinned, the learner's own snapshots are not given out; policies are.
+        """
+        now_ms = snapshot.learned_through_ms
         self.state.snapshot_ms = now_ms
         self.state.learned_count = self.learner.learned_count
-        payload = snapshot.to_bytes()
-        artifacts.append(Artifact(SCORER_NAME, snapshot.version, payload, now_ms))
-        versions = snapshot.model_versions
-        digest = artifacts[-1].digest
-        found = [
-            (SCORER_NAME, snapshot.version, digest, now_ms),
-            ("btyd", versions.btyd, digest, now_ms),
-            ("online", versions.online, digest, now_ms),
-            ("ensemble", versions.ensemble, snapshot.ensemble_digest, now_ms),
-        ]
+        is_given_out = self._registry.gives_out(occasion)
+        scorer = Artifact(SCORER_NAME, snapshot.version, snapshot.to_bytes(), now_ms)
+        found: list[tuple[str, str, str, int]] = []
+        if is_given_out and not occasion.restores:
+            versions = snapshot.model_versions
+            found += [
+                ("btyd", versions.btyd, scorer.digest, now_ms),
+                ("online", versions.online, scorer.digest, now_ms),
+                (ENSEMBLE_NAME, versions.ensemble, snapshot.ensemble_digest, now_ms),
+            ]
         if policy:
             content = msgspec.json.encode(policy)
             version = version_of(snapshot.sequence, hashlib.sha256(content).hexdigest())
             payload = msgspec.json.encode(msgspec.structs.replace(policy, version=version))
             artifacts.append(Artifact(POLICY_NAME, version, payload, policy.effective_ms))
             found.append((POLICY_NAME, version, artifacts[-1].digest, policy.effective_ms))
-        # The scorer goes last: when it is announced, what it stands on has been.
-        return [
+        events: list[ModelAnnounced | BudgetSignal] = [
             self._announcement(name, version, digest, through_ms)
             for name, version, digest, through_ms in reversed(found)
             if version and self.state.announced.get(name) != version
         ]
+        if not is_given_out:
+            return Publication(artifacts, events)
+        card, switch = self._registry.record(snapshot, scorer.digest, artifacts, occasion)
+        artifacts.append(scorer)
+        # The scorer goes last: when it is announced, what it stands on has been.
+        announced = self._announcement(SCORER_NAME, scorer.version, scorer.digest, now_ms)
+        events.append(_with_champion(announced, snapshot.champion, switch))
+        return Publication(artifacts, events, card, switch)
 
     def _announcement(self, name: str, version: str, digest: str, through_ms: int) -> ModelAnnounced:
         self.state.announced[name] = version
@@ -246,6 +286,14 @@ class Training:
             )
             for signal in signals
         ]
+
+
+def _with_champion(announced: ModelAnnounced, champion: str, switch: Switch | None) -> ModelAnnounced:
+    if switch is None or switch.before == switch.after:
+        return msgspec.structs.replace(announced, champion=champion)
+    return msgspec.structs.replace(
+        announced, champion=champion, champion_before=switch.before, switch_cause=switch.cause
+    )
 
 
 def _latest(events: list[ModelAnnounced | BudgetSignal]) -> list[ModelAnnounced | BudgetSignal]:
