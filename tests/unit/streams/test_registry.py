@@ -152,7 +152,7 @@ def test_a_switch_by_error_keeps_its_evidence(database: Database) -> None:
 
 
 def test_a_pin_holds_against_the_error(database: Database) -> None:
-    """However much better a challenger is, the promoted one answers; unpinned, the error decides, and the event says it."""
+    """However much better a challenger is, the promoted one answers; unpinned, the error decides, and that is said."""
     training, _ = step(database, 150, is_forced=True)
     training.pin(Pin("t", champion="btyd"))
     promoted = training.publish(Occasion("promote")).switch
