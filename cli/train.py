@@ -24,11 +24,13 @@ def command(*, is_json: Annotated[bool, typer.Option("--json", help="Print one J
     from clv.money import minor_digits
     from clv.settings import Settings
     from storage.engine import Database
+    from storage.schema import require_current
     from streams.retraining import announce_now, retrain
 
     settings = Settings.from_env()
     database = Database(settings.sql_url)
     try:
+        require_current(database)
         with Console(stderr=True).status("training"):
             result = retrain(settings, database)
             problem = announce_now(settings, result.events)
@@ -39,12 +41,14 @@ def command(*, is_json: Annotated[bool, typer.Option("--json", help="Print one J
         typer.echo(json.dumps(report, indent=2))
         return
     for name, figure in report.items():
-        if name not in {"metrics", "not_announced"}:
+        if name not in {"metrics", "not_announced", "pinned"}:
             typer.echo(f"{name.replace('_', ' '):>18}  {figure}")
     for name, metrics in report["metrics"].items():
         typer.echo(f"{name:>18}  " + "  ".join(f"{key} {figure:,.4g}" for key, figure in metrics.items()))
     if not result.ensemble:
         typer.echo("the ensemble was not refitted: too few matured examples", err=True)
+    if result.pinned:
+        typer.echo(f"pinned, so that nothing else answers until clv models unpin: {result.pinned}", err=True)
     if problem:
         typer.echo(f"stored, and not announced: {problem}; the trainer announces it when it starts", err=True)
 
@@ -65,6 +69,7 @@ def describe(result: Retrained, problem: str, *, digits: int) -> dict[str, Any]:
         "repeat_customers": result.repeat_customers,
         "examples": result.examples,
         "ensemble": result.ensemble,
+        "pinned": result.pinned,
         "announced": not problem,
         "not_announced": problem,
         "metrics": {

@@ -169,7 +169,9 @@ class ModelAnnounced(msgspec.Struct, frozen=True, tag_field="type", tag="ModelAn
 
     ``name`` is btyd, glm, online, ensemble, scorer or segment-policy; the artifact lies in the SQL store under
     ``digest`` (SHA-256, hexadecimal) and must be checked against it. A worker at event time τ uses only what has
-    ``learned_through_at`` ≤ τ.
+    ``learned_through_at`` ≤ τ. A scorer's says who answers, ``champion``; where that was another in the version
+    before, ``champion_before`` and ``switch_cause`` (fitted, error, promote, rollback, unpin) say so, else they are
+    empty. The evidence is in the SQL store's ``model_events``.
     """
 
     event_id: str
@@ -180,6 +182,9 @@ class ModelAnnounced(msgspec.Struct, frozen=True, tag_field="type", tag="ModelAn
     feature_digest: str
     metrics: dict[str, float]
     schema_version: int = 1
+    champion: str = ""
+    champion_before: str = ""
+    switch_cause: str = ""
 
 
 ExampleTopicEvent = TrainingExample | WatermarkPassed

@@ -1,7 +1,7 @@
 """Train the scikit-learn ensemble from matured examples and export it to ONNX.
 
-RandomForest and GradientBoosting learn the ratio to the regression on BTYD, weighted so that errors count as deviance; their
-weights in the ensemble come from examples later in time than those that the trial fits have seen.
+RandomForest and GradientBoosting learn the ratio to the regression on BTYD, weighted so that errors count as deviance;
+their weights in the ensemble come from examples later in time than those that the trial fits have seen.
 """
 
 from __future__ import annotations

@@ -63,6 +63,11 @@ class Learner:
         Days ahead that the examples' values were realised over.
     state
         Where to go on; a new one by default.
+
+    Attributes
+    ----------
+    pinned
+        Candidate that is champion whatever its error, as long as it is there; empty where the error decides.
     """
 
     def __init__(self, horizon_days: int, state: LearnerState | None = None) -> None:
@@ -77,6 +82,7 @@ class Learner:
         self.glm = given.glm
         self.champion = given.champion
         self.ensemble_digest = given.ensemble_digest
+        self.pinned = ""
         self._sequence = given.sequence
         self._first_ms = given.first_ms
         self._online = OnlineModel(given.online)
@@ -92,6 +98,15 @@ class Learner:
     def metrics(self) -> dict[str, Metrics]:
         """Return the prequential error of ``clv`` (what was given out), ``naive``, the members and their blend."""
         return self._prequential.metrics()
+
+    def candidates(self) -> tuple[str, ...]:
+        """Return who could be champion now: the members there are, and their blend; nobody before the first fit."""
+        members = self._members()
+        return (*members, *([BLEND] if len(members) > 1 else ()))
+
+    def relative_errors(self) -> dict[str, float | None]:
+        """Return each candidate's recent deviance over the reference's; none below the minimum of examples."""
+        return {name: self._prequential.relative_error(name) for name in self.candidates()}
 
     def learn(self, example: TrainingExample) -> None:
         """Judge every model by what it said then, then let the online model learn the example, relative to the base.
@@ -159,9 +174,9 @@ class Learner:
         """
         members = self._members()
         if members:
-            chosen = choose_champion(
-                self._prequential, current=self.champion, available=(*members, *([BLEND] if len(members) > 1 else ()))
-            )
+            candidates = self.candidates()
+            chosen = choose_champion(self._prequential, current=self.champion, available=candidates)
+            chosen = self.pinned if self.pinned in candidates else chosen
             if chosen != self.champion:
                 errors = {name: self._prequential.relative_error(name) for name in (self.champion, chosen)}
                 log.info("champion_changed", before=self.champion, after=chosen, relative_errors=errors)
@@ -179,6 +194,17 @@ class Learner:
             weights=self._weights(members),
             intervals=self._residuals.factors(),
         ).named()
+
+    def republish(self, snapshot: ScorerSnapshot, learned_through_ms: int) -> ScorerSnapshot:
+        """Return an older snapshot's content as the next version; what the learner knows stays as it is.
+
+        Parameters
+        ----------
+        learned_through_ms
+            The latest event time that influenced the choice of this snapshot: not before any published one's.
+        """
+        self._sequence += 1
+        return msgspec.structs.replace(snapshot, sequence=self._sequence, learned_through_ms=learned_through_ms).named()
 
     def to_state(self) -> bytes:
         """Return all that was learnt as JSON; the ensemble's bytes are not in it, its digest is."""

@@ -12,6 +12,7 @@ from clv.errors import StoreConflict
 from clv.outcomes import ModelAnnounced, rfc3339
 from storage import tables
 from storage.artifacts import insert_artifacts
+from storage.cards import Registered, register
 from storage.dialect import insert_missing, upsert
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def save_learner(
     *,
     artifacts: Sequence[Artifact] = (),
     metrics: Mapping[str, Metrics] | None = None,
+    registered: Registered | None = None,
 ) -> LearnerState:
     """Store a learner, its offsets, what it publishes and its figures in one transaction: all or nothing.
 
@@ -82,6 +84,8 @@ def save_learner(
     ----------
     learner
         The new state and offsets, with the revision that was loaded or last returned.
+    registered
+        Cards and events of what is published, and which older artifacts may go.
 
     Returns
     -------
@@ -100,6 +104,7 @@ def save_learner(
         _compare_and_set(connection, name, saved)
         insert_artifacts(connection, artifacts)
         _upsert_metrics(connection, metrics or {})
+        register(connection, registered or Registered())
     return saved
 
 

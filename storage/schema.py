@@ -63,8 +63,25 @@ def is_current(database: Database) -> bool:
         return _revision(connection) == _scripts().get_current_head()
 
 
-def downgrade(url: str) -> None:
-    """Drop every table, with what is in it.
+def require_current(database: Database) -> None:
+    """Refuse a database whose tables are not as this build needs them; commands that do not migrate call it first.
+
+    Raises
+    ------
+    StoreUnavailable
+        When the database cannot be reached; a retry may help.
+    StoreError
+        When it is of an earlier build, or of a newer one.
+    """
+    if not is_current(database):
+        raise StoreError(
+            f"the tables of {database.location} are an earlier build's",
+            "start `clv up`, the trainer or the sink once: they bring it up to date",
+        )
+
+
+def downgrade(url: str, revision: str = "base") -> None:
+    """Go back to an earlier revision, by default to none: drop the tables since, with what is in them.
 
     Raises
     ------
@@ -73,7 +90,7 @@ def downgrade(url: str) -> None:
     """
     database = Database(url)
     try:
-        _migrate(database, lambda configuration: command.downgrade(configuration, "base"))
+        _migrate(database, lambda configuration: command.downgrade(configuration, revision))
     finally:
         database.close()
 

@@ -183,6 +183,33 @@ artifacts = Table(
 )
 """Bytes of published versions; two versions may have the same."""
 
+model_cards = Table(
+    "model_cards",
+    metadata,
+    _key("version"),
+    _text("name"),
+    _text("digest"),
+    _whole("learned_through_ms"),
+    _text("cause"),
+    _text("champion"),
+    _text("ensemble_digest"),
+    _text("card"),
+    Index(None, "learned_through_ms"),
+)
+"""What is to be known of each published version that changed something essential; ``card`` is JSON."""
+
+model_events = Table(
+    "model_events",
+    metadata,
+    _key("version"),
+    _whole("at_ms"),
+    _text("cause"),
+    _text("from_champion"),
+    _text("to_champion"),
+    _text("evidence"),
+)
+"""Who answers since which version, and why: at most one event a publication; ``evidence`` is JSON."""
+
 dead_letters = Table(
     "dead_letters",
     metadata,

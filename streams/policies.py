@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 SCORER_NAME = "scorer"
 POLICY_NAME = "segment-policy"
+ENSEMBLE_NAME = "ensemble"
 _SEQUENCE_DIGITS = 6
 
 

@@ -29,6 +29,7 @@ from streams.store_retry import retry_store
 
 if TYPE_CHECKING:
     from clv.settings import Settings
+    from storage.artifacts import StoredArtifact
     from storage.engine import Database
 
 log = structlog.get_logger(__name__)
@@ -98,16 +99,25 @@ class PublishedModels:
     def _load(self, sequence: int) -> Judgement:
         bound = version_bound(sequence)
         scorer = SnapshotScorer(self._settings.horizon_days)
-        for entry in newest_artifacts(self._database, SCORER_NAME, up_to_version=bound, limit=KEPT_SNAPSHOTS):
+        scorers = newest_artifacts(self._database, SCORER_NAME, up_to_version=bound, limit=KEPT_SNAPSHOTS)
+        entries = newest_artifacts(self._database, POLICY_NAME, up_to_version=bound, limit=KEPT_SNAPSHOTS)
+        self._check_kept(sequence, [*scorers, *entries])
+        for entry in scorers:
             snapshot = self._snapshot(entry.digest)
             scorer = scorer.add(snapshot, self._ensemble(snapshot.ensemble_digest))
         self._forget_unused(scorer)
         fixed = fixed_policy(self._settings)
         if fixed:
             return Judgement(scorer, Policies([fixed]), self._rules)
-        entries = newest_artifacts(self._database, POLICY_NAME, up_to_version=bound, limit=KEPT_SNAPSHOTS)
         policies = [msgspec.json.decode(get_artifact(self._database, e.digest), type=SegmentPolicy) for e in entries]
         return Judgement(scorer, Policies(policies), self._rules)
+
+    @staticmethod
+    def _check_kept(sequence: int, found: list[StoredArtifact]) -> None:
+        newest = max((sequence_of(entry.version) for entry in found), default=0)
+        if newest < sequence:
+            # Only a row older than what storage.pruning keeps, or an emptied store, can ask for it.
+            log.warning("the store no longer holds these models, repeated outputs may differ", sequence=sequence)
 
     def _snapshot(self, digest: str) -> ScorerSnapshot:
         if digest not in self._snapshots:

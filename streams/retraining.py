@@ -34,7 +34,8 @@ _ATTEMPTS = 4
 class Retrained(NamedTuple):
     """What a training on demand came to.
 
-    ``examples`` have matured by ``learned_through_ms``; ``ensemble`` is empty where they are too few for one.
+    ``examples`` have matured by ``learned_through_ms``; ``ensemble`` is empty where they are too few for one. With an
+    older version ``pinned``, ``version`` is the one that it answers as, and what was trained is not given out.
     """
 
     version: str
@@ -47,6 +48,7 @@ class Retrained(NamedTuple):
     ensemble: str
     metrics: dict[str, Metrics]
     events: list[ModelAnnounced | BudgetSignal]
+    pinned: str
 
 
 @retry(
@@ -90,10 +92,11 @@ def retrain(settings: Settings, database: Database) -> Retrained:
     training.state.through_ms = now_ms
     store.save(training, published)
     examples = count_examples(database, matured_from_ms=0, matured_to_ms=now_ms)
+    registry = training.state.registry
     return Retrained(
         version=training.state.announced[SCORER_NAME],
         learned_through_ms=now_ms,
-        champion=training.learner.champion,
+        champion=registry.switch.after if registry.switch else training.learner.champion,
         btyd=base.version,
         customers=base.customer_count,
         repeat_customers=base.repeat_customer_count,
@@ -101,6 +104,7 @@ def retrain(settings: Settings, database: Database) -> Retrained:
         ensemble=training.learner.ensemble_digest[:12] if examples >= MIN_EXAMPLES else "",
         metrics=training.learner.metrics(),
         events=published.events,
+        pinned=(registry.pin.champion or registry.pin.version) if registry.pin else "",
     )
 
 

@@ -15,8 +15,10 @@ import structlog
 
 from clv.errors import FeatureMismatch
 from models.maturity import in_order
+from storage.cards import Registered
 from storage.examples import iter_examples
 from storage.learning import LearnerState, Metrics, load_learner, save_learner
+from streams.registry import registered
 from streams.training import Publication, TrainerState, Training
 
 if TYPE_CHECKING:
@@ -107,7 +109,21 @@ class TrainerStore:
             name: Metrics(state.through_ms, msgspec.structs.asdict(metrics))
             for name, metrics in training.learner.metrics().items()
         }
-        self._saved = save_learner(self.database, NAME, changed, artifacts=published.artifacts, metrics=figures)
+        self._saved = save_learner(
+            self.database,
+            NAME,
+            changed,
+            artifacts=published.artifacts,
+            metrics=figures,
+            registered=self._registered(training, published),
+        )
+
+    @staticmethod
+    def _registered(training: Training, published: Publication) -> Registered:
+        if not published.artifacts:
+            return Registered()
+        used = training.learner.ensemble_digest
+        return registered(training.state.registry, published.card, published.switch, used_ensemble=used)
 
 
 def learn(training: Training, examples: Iterable[TrainingExample]) -> None:
@@ -117,6 +133,8 @@ def learn(training: Training, examples: Iterable[TrainingExample]) -> None:
             training.learner.learn(example)
         except FeatureMismatch as problem:
             log.warning("example not learned", problem=str(problem))
+        else:
+            training.state.registry.window.add(example)
 
 
 def stored_examples(database: Database, from_ms: int, until_ms: int) -> Iterator[TrainingExample]:

@@ -25,11 +25,13 @@ from storage.artifacts import Artifact
 from storage.examples import sample_examples
 from storage.overview import FOREVER_MS, clv_quantiles, count_scored, newest_score_ms, segment_totals
 from streams.histories import read_past
-from streams.policies import POLICY_NAME, SCORER_NAME, fixed_policy, version_of
+from streams.policies import ENSEMBLE_NAME, POLICY_NAME, SCORER_NAME, fixed_policy, version_of
+from streams.registry import Occasion, Registry, RegistryState
 
 if TYPE_CHECKING:
     from clv.settings import Settings
     from models.batch import ExampleArrays
+    from models.card import ModelCard, Pin, Switch
     from models.histories import Past
     from models.snapshot import ScorerSnapshot
     from storage.engine import Database
@@ -56,13 +58,16 @@ class TrainerState(ScheduleState):
     signals: list[SegmentSignal] = msgspec.field(default_factory=list)
     announced: dict[str, str] = msgspec.field(default_factory=dict)
     outbox: list[ModelAnnounced | BudgetSignal] = msgspec.field(default_factory=list)
+    registry: RegistryState = msgspec.field(default_factory=RegistryState)
 
 
 class Publication(NamedTuple):
-    """What one step gives out: bytes to store, events to send."""
+    """What one step gives out: bytes to store, events to send, and what is recorded of them."""
 
     artifacts: list[Artifact]
     events: list[ModelAnnounced | BudgetSignal]
+    card: ModelCard | None = None
+    switch: Switch | None = None
 
 
 class StoredData:
@@ -129,6 +134,7 @@ class Training:
         self.learner = Learner.from_state(state.learner, horizon_days=days) if state.learner else Learner(days)
         data = StoredData(settings, database)
         self._schedule = Schedule(self.learner, data, state, refit_days=settings.refit_days)
+        self._registry = Registry(settings, database, state.registry, self.learner)
 
     def step(self, now_ms: int, *, is_forced: bool = False) -> Publication:
         """Do what is due at a moment and return what to publish; may be nothing.
@@ -147,15 +153,35 @@ class Training:
         """
         state = self.state
         ensemble = self._schedule.refit(now_ms, is_forced=is_forced)
-        artifacts = [Artifact("ensemble", self.learner.ensemble_digest[:12], ensemble, now_ms)] if ensemble else []
+        artifacts = [Artifact(ENSEMBLE_NAME, self.learner.ensemble_digest[:12], ensemble, now_ms)] if ensemble else []
         policy = self._policy(now_ms)
-        events: list[ModelAnnounced | BudgetSignal] = []
+        published = Publication(artifacts, [])
         if snapshot := self._schedule.publish(now_ms, is_asked=policy is not None):
-            events += self._publish(snapshot, artifacts, policy)
-        events += self._budget(now_ms)
-        state.learner = self.learner.to_state()
-        state.outbox = _latest([*state.outbox, *events])
-        return Publication(artifacts, events)
+            is_refit = state.refit_ms == now_ms
+            published = self._publish(snapshot, artifacts, policy, Occasion("refit" if is_refit else ""))
+        published.events.extend(self._budget(now_ms))
+        return self._kept(published)
+
+    def pin(self, pin: Pin | None) -> None:
+        """Fix what answers from the next publication on; None leaves it to the error again."""
+        self._registry.pin(pin)
+
+    def publish(self, occasion: Occasion, restored: ScorerSnapshot | None = None) -> Publication:
+        """Publish at once what a person asked for, at the event time that the trainer has come to.
+
+        Parameters
+        ----------
+        restored
+            An older snapshot to put back in force; else what the learner knows.
+        """
+        now_ms = max(self.state.through_ms, self.state.snapshot_ms)
+        snapshot = self.learner.republish(restored, now_ms) if restored else self.learner.snapshot(now_ms)
+        return self._kept(self._publish(snapshot, [], None, occasion))
+
+    def _kept(self, published: Publication) -> Publication:
+        self.state.learner = self.learner.to_state()
+        self.state.outbox = _latest([*self.state.outbox, *published.events])
+        return published
 
     def _policy(self, now_ms: int) -> SegmentPolicy | None:
         state = self.state
@@ -175,33 +201,45 @@ class Training:
         return SegmentPolicy("", effective_ms, max(high, 1), max(growth, 1))
 
     def _publish(
-        self, snapshot: ScorerSnapshot, artifacts: list[Artifact], policy: SegmentPolicy | None
-    ) -> list[ModelAnnounced]:
-        """Add scorer and policy to the artifacts and announce whatever has a new version."""
+        self, snapshot: ScorerSnapshot, artifacts: list[Artifact], policy: SegmentPolicy | None, occasion: Occasion
+    ) -> Publication:
+        """Add scorer and policy to the artifacts and announce whatever has a new version.
+
+        While an older version is pinned, the learner's own snapshots are not given out; policies are.
+        """
         now_ms = snapshot.learned_through_ms
-        payload = snapshot.to_bytes()
-        artifacts.append(Artifact(SCORER_NAME, snapshot.version, payload, now_ms))
-        versions = snapshot.model_versions
-        digest = artifacts[-1].digest
-        found = [
-            (SCORER_NAME, snapshot.version, digest, now_ms),
-            ("btyd", versions.btyd, digest, now_ms),
-            ("glm", versions.glm, digest, now_ms),
-            ("online", versions.online, digest, now_ms),
-            ("ensemble", versions.ensemble, snapshot.ensemble_digest, now_ms),
-        ]
+        self.state.snapshot_ms = now_ms
+        self.state.learned_count = self.learner.learned_count
+        is_given_out = self._registry.gives_out(occasion)
+        scorer = Artifact(SCORER_NAME, snapshot.version, snapshot.to_bytes(), now_ms)
+        found: list[tuple[str, str, str, int]] = []
+        if is_given_out and not occasion.restores:
+            versions = snapshot.model_versions
+            found += [
+                ("btyd", versions.btyd, scorer.digest, now_ms),
+                ("glm", versions.glm, scorer.digest, now_ms),
+                ("online", versions.online, scorer.digest, now_ms),
+                (ENSEMBLE_NAME, versions.ensemble, snapshot.ensemble_digest, now_ms),
+            ]
         if policy:
             content = msgspec.json.encode(policy)
             version = version_of(snapshot.sequence, hashlib.sha256(content).hexdigest())
             payload = msgspec.json.encode(msgspec.structs.replace(policy, version=version))
             artifacts.append(Artifact(POLICY_NAME, version, payload, policy.effective_ms))
             found.append((POLICY_NAME, version, artifacts[-1].digest, policy.effective_ms))
-        # The scorer goes last: when it is announced, what it stands on has been.
-        return [
+        events: list[ModelAnnounced | BudgetSignal] = [
             self._announcement(name, version, digest, through_ms)
             for name, version, digest, through_ms in reversed(found)
             if version and self.state.announced.get(name) != version
         ]
+        if not is_given_out:
+            return Publication(artifacts, events)
+        card, switch = self._registry.record(snapshot, scorer.digest, artifacts, occasion)
+        artifacts.append(scorer)
+        # The scorer goes last: when it is announced, what it stands on has been.
+        announced = self._announcement(SCORER_NAME, scorer.version, scorer.digest, now_ms)
+        events.append(_with_champion(announced, snapshot.champion, switch))
+        return Publication(artifacts, events, card, switch)
 
     def _announcement(self, name: str, version: str, digest: str, through_ms: int) -> ModelAnnounced:
         self.state.announced[name] = version
@@ -241,6 +279,14 @@ class Training:
             )
             for signal in signals
         ]
+
+
+def _with_champion(announced: ModelAnnounced, champion: str, switch: Switch | None) -> ModelAnnounced:
+    if switch is None or switch.before == switch.after:
+        return msgspec.structs.replace(announced, champion=champion)
+    return msgspec.structs.replace(
+        announced, champion=champion, champion_before=switch.before, switch_cause=switch.cause
+    )
 
 
 def _latest(events: list[ModelAnnounced | BudgetSignal]) -> list[ModelAnnounced | BudgetSignal]:

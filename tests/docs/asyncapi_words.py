@@ -139,6 +139,9 @@ FIELDS: dict[str, str] = {
     "online": "Version of the online model; empty without one.",
     "ensemble": "Version of the ensemble; empty without one.",
     "policy": "Segment policy in force; empty without one.",
+    "ModelAnnounced.champion": "Which part of a scorer answers; empty for what is no scorer.",
+    "champion_before": "Which answered in the version before; empty where it is the same.",
+    "switch_cause": "Why that changed: fitted, error, promote, rollback or unpin; empty where it did not.",
     "champion": "Which of them gave clv_minor: btyd, online, ensemble, blend or prior.",
 }
 """By field name, or by ``Struct.field`` where a struct means something of its own."""

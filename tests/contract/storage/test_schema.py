@@ -10,9 +10,13 @@ from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
 from clv.errors import StoreError
+from storage.artifacts import Artifact, get_artifact
+from storage.cards import Registered, read_cards, read_events
 from storage.engine import Database
-from storage.schema import downgrade, upgrade
+from storage.learning import LearnerState, load_learner, save_learner
+from storage.schema import downgrade, require_current, upgrade
 from storage.tables import metadata
+from tests.contract.storage.test_cards import card, event
 
 
 def _table_names(url: str) -> set[str]:
@@ -55,3 +59,21 @@ def test_a_newer_database_is_refused(url: str, database: Database) -> None:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(StoreError, match="revision 9999, which this build does not know"):
         upgrade(url)
+
+
+def test_what_was_stored_before_cards_stays(url: str, database: Database) -> None:
+    """Going back to the tables before cards and up again loses cards and events, and nothing else."""
+    given = Artifact("scorer", "000001-a", b"weights", 1)
+    registered = Registered([card(1)], [event(1)])
+    saved = save_learner(database, "trainer", LearnerState(b"state"), artifacts=[given], registered=registered)
+    assert (len(read_cards(database)), len(read_events(database))) == (1, 1)
+    downgrade(url, "0001")
+    assert set(metadata.tables) - {"model_cards", "model_events"} == _table_names(url) - {"alembic_version"}
+    with pytest.raises(StoreError, match="an earlier build's") as refused:
+        require_current(database)
+    assert "clv up" in refused.value.hint
+    upgrade(url)
+    require_current(database)
+    assert (read_cards(database), read_events(database)) == ([], [])
+    assert saved == load_learner(database, "trainer")
+    assert get_artifact(database, given.digest) == given.payload

@@ -1,9 +1,9 @@
-"""``clv models``: what is published, and which part answers."""
+"""``clv models``: what is published, which part answers, and changing that."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from cli.main import run
 from clv import topics
 from clv.settings import Settings
+from storage.schema import downgrade
 from storage.sinking import write_batch
 from streams.retraining import retrain
 from tests.contract.storage.outputs import OutputTopics
@@ -69,3 +70,95 @@ def test_an_unknown_or_ambiguous_version_is_said(version: str, says: str, capsys
     said = capsys.readouterr().err
     assert says in said
     assert "hint: clv models list" in said
+
+
+def shown(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+    """Run a command with ``--json`` and return what it printed."""
+    assert run(["models", *words, "--json"], COMMANDS) == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_a_version_is_shown_with_its_card(versions: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """The whole card is in the JSON, and people see data, errors and features."""
+    card = shown(capsys, "show", versions[1])["card"]
+    assert (card["version"], card["cause"], card["champion"], card["parent"]) == (
+        versions[1],
+        "refit",
+        "btyd",
+        versions[0],
+    )
+    assert card["window"]["example_count"] == card["metrics"]["clv"]["count"] > 0
+    assert run(["models", "show", versions[1]], COMMANDS) == 0
+    said = capsys.readouterr().out
+    for part in ("refit", "120, of them", "vs btyd", "repeat_purchase_count", card["digest"]):
+        assert part in said
+
+
+def test_the_list_says_what_a_version_has_seen(versions: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Window, examples and champion of a scorer; nobody is pinned."""
+    found = shown(capsys, "list")
+    scorer = next(model for model in found["models"] if model["name"] == "scorer")
+    assert (scorer["version"], scorer["champion"]) == (versions[1], "btyd")
+    assert (scorer["window"]["from"][:10], scorer["window"]["to"][:7]) == ("2024-01-01", "2024-04")
+    assert (found["champion"], found["pinned"], scorer["relative_deviance"]) == ("btyd", None, None)
+    assert run(["models", "list"], COMMANDS) == 0
+    assert "champion: btyd\n" in capsys.readouterr().out
+
+
+def test_promote_rollback_and_unpin_are_told(versions: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Each says what answers, what is pinned, and that nobody was there to announce it; the list shows the pin."""
+    promoted = shown(capsys, "promote", "btyd")
+    assert (promoted["champion"], promoted["pinned"], promoted["announced"]) == ("btyd", "btyd", False)
+    assert "no embedded broker" in promoted["not_announced"]
+    listed = shown(capsys, "list")
+    assert listed["pinned"] == {"cause": "promote", "champion": "btyd", "restores": ""}
+    assert [model["name"] for model in listed["models"] if model["is_pinned"]] == ["btyd"]
+    assert run(["models", "rollback", versions[0]], COMMANDS) == 0
+    said = capsys.readouterr()
+    assert f"pinned: {versions[0]}" in said.out
+    assert "stored, and not announced" in said.err
+    assert run(["models", "list"], COMMANDS) == 0
+    said_list = capsys.readouterr().out
+    assert [line.split()[2] for line in said_list.splitlines() if line.startswith("scorer")] == ["pinned"]
+    assert f"pinned by rollback to {versions[0]} until clv models unpin" in said_list
+    assert run(["models", "unpin"], COMMANDS) == 0
+    assert "nothing is pinned" in capsys.readouterr().out
+    events = shown(capsys, "history")["events"]
+    assert [event["cause"] for event in events] == ["fitted", "promote", "rollback", "unpin"]
+    assert events[2]["evidence"]["restores"] == versions[0]
+    assert run(["models", "history"], COMMANDS) == 0
+    assert f"restores {versions[0]}" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("versions")
+@pytest.mark.parametrize(
+    ("words", "says", "hint"),
+    [
+        (["promote", "forecast"], "no candidate is called", "hint: candidates: btyd"),
+        (["rollback", "zz"], "no stored scorer", "hint: clv models list --all"),
+        (["unpin"], "nothing is pinned", "hint: clv models history"),
+    ],
+    ids=["promote", "rollback", "unpin"],
+)
+def test_bad_input_is_one_line_and_a_hint(
+    words: list[str], says: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is changed, and the command fails."""
+    assert run(["models", *words], COMMANDS) == 1
+    said = capsys.readouterr().err
+    assert says in said
+    assert hint in said
+    assert len(said.splitlines()) == 2
+
+
+def test_a_database_of_an_earlier_build_is_said(
+    versions: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its tables are not migrated by a look at them; the line says who does that."""
+    downgrade(f"sqlite:///{tmp_path / 'clv.db'}", "0001")
+    for words in (["list"], ["promote", "btyd"]):
+        assert run(["models", *words], COMMANDS) == 1
+        said = capsys.readouterr().err
+        assert "an earlier build's" in said
+        assert "hint: start `clv up`" in said

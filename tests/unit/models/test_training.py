@@ -75,6 +75,34 @@ def test_a_better_challenger_becomes_champion() -> None:
     assert learner.snapshot(START_MS).champion == "blend"
 
 
+def test_a_pinned_candidate_is_champion_whatever_its_error() -> None:
+    """As long as it is there; a pin on one that is not leaves the choice to the error."""
+    learner = taught(0)
+    for row in feature_rows(500):
+        learner.learn(example(row, 2_000.0, clv=6_000.0, btyd=6_000.0, online=400.0, naive=1.0))
+    assert learner.candidates() == ("btyd", "online", "blend")
+    assert learner.relative_errors()["btyd"] == 1.0
+    learner.pinned = "btyd"
+    assert learner.snapshot(START_MS).champion == "btyd"
+    learner.pinned = "ensemble"
+    assert learner.snapshot(START_MS).champion == "blend"
+
+
+def test_an_older_snapshot_comes_back_under_a_new_number() -> None:
+    """Its content is the old one's but for number and time, and the learner does not change."""
+    learner = taught(320)
+    old = learner.snapshot(START_MS)
+    learner.snapshot(START_MS + 1)
+    state = msgspec.json.decode(learner.to_state(), type=LearnerState)
+    again = learner.republish(old, START_MS + 2)
+    assert (again.sequence, again.learned_through_ms) == (3, START_MS + 2)
+    assert ScorerSnapshot.from_bytes(again.to_bytes()) == again
+    changed = {"sequence": old.sequence, "learned_through_ms": START_MS, "version": old.version}
+    assert msgspec.structs.replace(again, **changed) == old
+    after = msgspec.json.decode(learner.to_state(), type=LearnerState)
+    assert msgspec.structs.replace(after, sequence=state.sequence) == state
+
+
 def test_versions_are_a_function_of_what_was_learnt() -> None:
     """Two learners taught alike publish the same bytes; a further one has another version."""
     one, two = taught(320), taught(320)

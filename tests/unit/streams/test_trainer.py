@@ -15,7 +15,9 @@ from clv.errors import StoreConflict, StoreUnavailable
 from clv.outcomes import ModelAnnounced, WatermarkPassed
 from clv.settings import Settings
 from models.training import LearnerState
+from storage.artifacts import newest_artifacts
 from storage.learning import load_learner, read_metrics
+from streams.pinning import promote, roll_back
 from streams.policies import SCORER_NAME
 from streams.retraining import retrain
 from streams.trainer import Trainer
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from storage.engine import Database
+    from streams.pinning import Pinned
     from streams.training import Publication, Training
 
 DAYS = 170
@@ -94,13 +97,13 @@ class Announced:
         self.values.append(value)
         return topic
 
+    def scorers(self) -> list[ModelAnnounced]:
+        """Return the scorers' announcements."""
+        return [msgspec.json.decode(value, type=ModelAnnounced) for value in self.values if b'"name":"scorer"' in value]
+
     def versions(self) -> list[str]:
         """Return the scorers' versions as announced."""
-        return [
-            msgspec.json.decode(value, type=ModelAnnounced).version
-            for value in self.values
-            if b'"name":"scorer"' in value
-        ]
+        return [announced.version for announced in self.scorers()]
 
 
 class FlakyStore(TrainerStore):
@@ -151,10 +154,11 @@ def trainer_on(
     *,
     given: TrainerStore | None = None,
     topic_id: str = "t1",
+    settings: Settings = SETTINGS,
 ) -> Trainer:
     """Return a new trainer process."""
-    kept = given or TrainerStore(SETTINGS, database)
-    return Trainer(SETTINGS, kept, consumer=topic, producer=producer, topic_id=topic_id, stop=asyncio.Event())
+    kept = given or TrainerStore(settings, database)
+    return Trainer(settings, kept, consumer=topic, producer=producer, topic_id=topic_id, stop=asyncio.Event())
 
 
 async def run_on(trainer: Trainer, topic: ExamplesTopic) -> None:
@@ -263,6 +267,49 @@ def test_a_training_on_demand_is_taken_over(database: Database, undisturbed: Lea
     assert found.online == undisturbed.online
     assert found.prequential == undisturbed.prequential
     assert found.btyd is not None
+
+
+def test_a_promotion_is_taken_over(database: Database, undisturbed: LearnerState) -> None:
+    """The trainer survives `clv models promote` beside it: it learns on, nothing twice, and what it publishes is so."""
+    topic, producer = ExamplesTopic(logs_of(shop(DAYS)), seed=1), Announced()
+    settings = Settings(partitions=PARTITIONS, refit_days=5)
+
+    async def run() -> Pinned:
+        trainer = trainer_on(database, topic, producer, settings=settings)
+        await trainer.begin()
+        while not any(b'"name":"ensemble"' in value for value in producer.values):
+            await trainer.step()
+        result = await asyncio.to_thread(promote, settings, database, "ensemble")
+        await run_on(trainer, topic)
+        return result
+
+    result = asyncio.run(run())
+    assert learned(database).prequential.example_count == undisturbed.prequential.example_count
+    assert result.version in producer.versions()
+    later = [announced for announced in producer.scorers() if announced.version > result.version]
+    assert later
+    assert {announced.champion for announced in later} == {"ensemble"}
+
+
+def test_behind_a_rollback_the_trainer_announces_no_scorer(database: Database, undisturbed: LearnerState) -> None:
+    """`clv models rollback` beside a trainer: it learns as it would have, and no newer snapshot goes out."""
+    topic, producer = ExamplesTopic(logs_of(shop(DAYS)), seed=1), Announced()
+
+    async def run() -> Pinned:
+        trainer = trainer_on(database, topic, producer)
+        await trainer.begin()
+        while len(producer.versions()) < 3:
+            await trainer.step()
+        result = await asyncio.to_thread(roll_back, SETTINGS, database, producer.versions()[0])
+        await run_on(trainer, topic)
+        return result
+
+    result = asyncio.run(run())
+    found = learned(database)
+    assert (found.online, found.prequential) == (undisturbed.online, undisturbed.prequential)
+    assert producer.versions()[-1] == max(producer.versions()) == result.version
+    newest = newest_artifacts(database, SCORER_NAME, up_to_version="~", limit=1)
+    assert newest[0].version == result.version
 
 
 def test_the_last_trainer_started_has_the_role(database: Database) -> None:
