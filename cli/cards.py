@@ -42,6 +42,17 @@ def ratio(error: float | None) -> str:
     return "-" if error is None else f"{error:.4f}"
 
 
+def pairs(figures: Mapping[str, Any]) -> str:
+    """Return figures in one line, counts in full and the rest in four digits; a dash without any.
+
+    Examples
+    --------
+    >>> pairs({"examples": 12340, "mae": 40.2718, "base": "abc"}), pairs({})
+    ('examples 12,340  mae 40.27  base abc', '-')
+    """
+    return "  ".join(f"{name} {_figure(value)}" for name, value in figures.items()) or "-"
+
+
 def card_lines(card: ModelCard, *, digits: int) -> Iterator[str]:
     """Yield a card as lines: what answers and why, the data behind it, each candidate's error, settings."""
     window = card.window
@@ -54,15 +65,15 @@ def card_lines(card: ModelCard, *, digits: int) -> Iterator[str]:
     yield _line("examples", f"{window.example_count}, scored from {window.first_as_of or '-'}")
     yield _line("", f"to {window.last_as_of or '-'}, the last matured {window.last_matured_at or '-'}")
     yield _line("customers", f"{card.customers}, of them {card.repeat_customers} bought again")
-    yield _line("members", _pairs(card.members))
-    yield _line("weights", _pairs(card.weights))
+    yield _line("members", pairs(card.members))
+    yield _line("weights", pairs(card.weights))
     if card.ensemble:
-        yield _line("ensemble weights", _pairs(card.ensemble.weights))
+        yield _line("ensemble weights", pairs(card.ensemble.weights))
         held_out = {name: error / 10 ** (digits / 2) for name, error in card.ensemble.held_out_deviance.items()}
-        yield _line("held-out deviance", _pairs(held_out) + f"  ({card.ensemble.example_count} examples)")
+        yield _line("held-out deviance", pairs(held_out) + f"  ({card.ensemble.example_count} examples)")
     for name, metrics in card.metrics.items():
-        yield _line(name, f"{_pairs(error_figures(metrics, digits))}  vs btyd {ratio(card.relative_errors.get(name))}")
-    yield _line("training", _pairs(card.training))
+        yield _line(name, f"{pairs(error_figures(metrics, digits))}  vs btyd {ratio(card.relative_errors.get(name))}")
+    yield _line("training", pairs(card.training))
     yield _line("features", f"{len(card.features)}, digest {card.feature_digest}")
     yield _line("", ", ".join(card.features))
     yield _line("digest", card.digest)
@@ -89,7 +100,7 @@ def event_line(event: Mapping[str, Any]) -> str:
     restores = f"  restores {evidence['restores']}" if evidence["restores"] else ""
     change = f"{event['from']} -> {event['to']}"
     return (
-        f"{event['at']:<21} {event['version']:<20} {event['cause']:<9} {change:<22} "
+        f"{event['at']:<24} {event['version']:<20} {event['cause']:<9} {change:<22} "
         f"vs btyd: {errors}  examples {evidence['example_count']}{restores}"
     )
 
@@ -102,11 +113,10 @@ def _why(card: ModelCard) -> str:
     return f"({switch.cause}, since {switch.at}; vs btyd: {errors}; {switch.evidence.example_count} examples)"
 
 
-def _pairs(figures: Mapping[str, Any]) -> str:
-    said = (
-        f"{name} {value:,.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in figures.items()
-    )
-    return "  ".join(said) or "-"
+def _figure(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.4g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _line(name: str, text: str) -> str:

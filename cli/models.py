@@ -46,7 +46,7 @@ def show_all(
     Example:
         clv models list --json
     """
-    from cli.cards import days, ratio
+    from cli.cards import days, pairs, ratio
 
     known = _read()
     rows = [_row(model, known) for model in known.announced]
@@ -58,11 +58,10 @@ def show_all(
     if not shown:
         typer.echo("no model is published yet", err=True)
     for row in shown:
-        figures = "  ".join(f"{name} {figure:,.4g}" for name, figure in row["metrics"].items())
         role = "pinned" if row["is_pinned"] else row["role"]
         typer.echo(
-            f"{row['name']:<15} {row['version']:<20} {role:<11} {row['learned_through_at']:<21} "
-            f"{days(row['window']):<22} vs btyd {ratio(row['relative_deviance']):<7} {figures}"
+            f"{row['name']:<15} {row['version']:<20} {role:<11} {row['learned_through_at']:<24} "
+            f"{days(row['window']):<22} vs btyd {ratio(row['relative_deviance']):<7} {pairs(row['metrics'])}"
         )
     if shown:
         typer.echo(f"champion: {champion}{_held(known)}")

@@ -206,13 +206,14 @@ def _version(stored: list[StoredArtifact], wanted: str) -> StoredArtifact:
 
 
 def _version_before(database: Database, training: Training, stored: list[StoredArtifact]) -> StoredArtifact:
-    """Return the version whose card came before the one that answers, passing over what rollbacks have published."""
+    """Return the version whose card came before the one that answers; a rollback stands for what it has restored."""
     cards = [ModelCard.from_json(row.card) for row in read_cards(database)]
     answering = cards[-1].restores or cards[-1].version if cards else training.state.registry.parent
     by_version = {one.version: one for one in stored}
     for card in reversed(cards):
-        if card.version < answering and not card.restores and card.version in by_version:
-            return by_version[card.version]
+        found = by_version.get(card.restores) or by_version.get(card.version)
+        if card.version < answering and found:
+            return found
     raise InputError("there is no earlier version to go back to", _LISTED)
 
 

@@ -219,6 +219,15 @@ def test_rolling_back_again_goes_further_back(database: Database) -> None:
         roll_back(SETTINGS, database)
 
 
+def test_undoing_an_unpinning_goes_back_to_what_was_restored(database: Database, trained: list[ScorerSnapshot]) -> None:
+    """Not to the version that had been rolled back from."""
+    assert roll_back(SETTINGS, database).pinned == trained[0].version
+    unpin(SETTINGS, database)
+    assert roll_back(SETTINGS, database).pinned == trained[0].version
+    with pytest.raises(InputError, match="no earlier version"):
+        roll_back(SETTINGS, database)
+
+
 def test_after_a_rollback_the_one_that_answers_is_to_be_beaten(
     database: Database, trained: list[ScorerSnapshot]
 ) -> None:
