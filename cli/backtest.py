@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from backtest.runner import BacktestResult
+    from clv.settings import Settings
+    from producers.orderlog import OrderLog
 
 
 def command(
@@ -28,6 +30,10 @@ def command(
     predictions: Annotated[
         Path, typer.Option(metavar="OUT.csv", help="Where the predictions go; the run's log lies beside it.")
     ] = Path("predictions.csv"),
+    report_dir: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="DIR", help="Write report.html, its pictures and metrics.json there."),
+    ] = None,
     mapping: reading.MapOption = "",
     currency: reading.CurrencyOption = "",
     date_format: reading.DateFormatOption = "",
@@ -49,7 +55,7 @@ def command(
     run goes on where it was when the same command is given again.
 
     Example:
-        clv backtest data/cdnow_orders.csv.gz --predictions predictions.csv
+        clv backtest data/cdnow_orders.csv.gz --predictions predictions.csv --report report/
     """
     from rich.console import Console
 
@@ -82,6 +88,9 @@ def command(
         )
         result = run_backtest(log, options)
     report = describe(result, predictions) | reading.figures(log)
+    if report_dir and result.end is not None:
+        with Console(stderr=True).status("drawing the report"):
+            report["report"] = str(_write_report(log, settings, predictions, report_dir))
     if is_json:
         typer.echo(json.dumps(report))
     else:
@@ -89,6 +98,19 @@ def command(
     if result.end is None:
         typer.echo("the same command goes on from here", err=True)
         sys.exit(INTERRUPTED)
+
+
+def _write_report(log: OrderLog, settings: Settings, predictions: Path, directory: Path) -> Path:
+    from backtest.labels import net_days_of
+    from backtest.report import Options, write_report
+    from backtest.runner import run_log_path
+    from models.conformal import COVERAGE
+
+    options = Options(
+        title=f"Back-test of {log.path.name}", horizon_days=settings.horizon_days, nominal_coverage=COVERAGE
+    )
+    net = net_days_of(log, currency=log.currency)
+    return write_report(net, predictions, directory, run_log=run_log_path(predictions), options=options).html_path
 
 
 def describe(result: BacktestResult, out: Path) -> dict[str, Any]:

@@ -111,7 +111,7 @@ class Learner:
     def learn(self, example: TrainingExample) -> None:
         """Judge every model by what it said then, then let the online model learn the example, relative to the base.
 
-        The base is the example's own BTYD expectation; one scored by the prior gets the present base for its features.
+        The base is what the regression said then; where it said nothing, what the present base says of the features.
 
         Raises
         ------
@@ -131,7 +131,7 @@ class Learner:
         self._prequential.update(value, predictions, weight=self._weight(example))
         self._residuals.update(value, float(example.clv_minor))
         features = np.array(example.features, dtype=np.float64)
-        base_minor = example.glm_minor or example.btyd_minor or self._base_minor(features)
+        base_minor = example.glm_minor or self._base_minor(features)
         self._online.learn_one(features, base_minor, value)
         self._online_count += 1
 
