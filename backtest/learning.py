@@ -64,6 +64,11 @@ class Learning:
         From where to go on.
     observe
         Called with each snapshot that is published.
+
+    Notes
+    -----
+    ``seconds`` of processing time go to ``learn``, ``gather`` (histories and sample), ``refit`` (the models' own) and
+    ``publish``.
     """
 
     def __init__(
@@ -94,7 +99,7 @@ class Learning:
             ensembles=[ensemble for ensemble, _ in self._ensembles.values()],
         )
         self._schedule = Schedule(self.learner, self, self._state, refit_days=refit_days)
-        self.seconds: dict[str, float] = {"learn": 0.0, "refit": 0.0, "publish": 0.0}
+        self.seconds: dict[str, float] = {"learn": 0.0, "gather": 0.0, "refit": 0.0, "publish": 0.0}
 
     def take(self, outcomes: Iterable[Outcome]) -> None:
         """Learn what the outcomes say has matured, as soon as the watermark has come into another day."""
@@ -108,12 +113,18 @@ class Learning:
 
     def past(self, now_ms: int) -> Past | None:
         """Return the customers as they were at a moment (``models.schedule.TrainingData``)."""
-        return self._partition.past(now_ms, self._rules)
+        started = time.perf_counter()
+        found = self._partition.past(now_ms, self._rules)
+        self.seconds["gather"] += time.perf_counter() - started
+        return found
 
     def examples(self, now_ms: int) -> ExampleArrays:
         """Return a sample of what has matured, all of it before a moment (``models.schedule.TrainingData``)."""
         del now_ms  # the reservoir holds what was learned, and that had matured before
-        return example_arrays(self._reservoir.examples(), horizon_days=self._rules.horizon_days)
+        started = time.perf_counter()
+        found = example_arrays(self._reservoir.examples(), horizon_days=self._rules.horizon_days)
+        self.seconds["gather"] += time.perf_counter() - started
+        return found
 
     def to_state(self) -> LearningState:
         """Return what ``Learning`` goes on from."""
@@ -128,7 +139,7 @@ class Learning:
         )
 
     def _step(self, now_ms: int) -> None:
-        started = time.perf_counter()
+        started, gathered = time.perf_counter(), self.seconds["gather"]
         for example in self._release(now_ms):
             self.learner.learn(example)
             self._reservoir.add(example)
@@ -141,7 +152,7 @@ class Learning:
         self._publish(now_ms)
         self._through_ms = now_ms
         self.seconds["learn"] += learned - started
-        self.seconds["refit"] += refitted - learned
+        self.seconds["refit"] += refitted - learned - (self.seconds["gather"] - gathered)
         self.seconds["publish"] += time.perf_counter() - refitted
 
     def _release(self, now_ms: int) -> list[TrainingExample]:

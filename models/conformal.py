@@ -77,7 +77,8 @@ class Residuals(msgspec.Struct):
         return IntervalFactors(tuple(lower), tuple(upper))
 
     def _missed(self, centre: int) -> float:
-        return self.misses.get(str(centre), 1.0 - COVERAGE)
+        nearest = min(self.misses, key=lambda known: (abs(int(known) - centre), int(known)), default="")
+        return self.misses.get(nearest, 1.0 - COVERAGE)
 
     def _adapt(self, centre: int, ratio: float) -> None:
         """Judge the bounds by a value that they have not seen, and aim at fewer misses after one, else at more."""

@@ -8,7 +8,7 @@ import pytest
 
 from backtest.runner import BacktestOptions, checkpoint_path, run_backtest, run_log_path
 from clv.settings import Settings
-from tests.unit.backtest.logs import ListLog, shop_log
+from tests.unit.backtest.logs import ListLog, order, shop_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,7 +93,7 @@ def test_after_a_crash_it_goes_on_from_the_last_checkpoint(
         run(shop, out, observe=crash, save_days=50)
     part = out.with_name("p.csv.part")
     written = part.stat().st_size
-    part.write_bytes(part.read_bytes() + b"half a li")
+    part.write_bytes(part.read_bytes() + b"half a li" + bytes(2 * len(expected[0])))
     result = run(shop, out)
     assert contents(out) == expected
     assert result.moments < result.counts.moments
@@ -131,3 +131,13 @@ def test_other_options_begin_anew(shop: ListLog, tmp_path: Path) -> None:
     assert run(head, out, days=1, is_restarted=True).resumed_from == ""
     run(head, out, days=20)
     assert run(head, out).resumed_from != ""
+
+
+@pytest.mark.parametrize("customers", [[], ["a"], ["a", "b", "c"]], ids=len)
+def test_a_log_of_hardly_anyone_ends_without_figures(tmp_path: Path, customers: list[str]) -> None:
+    """Of nobody, or of three who bought once, there is a file of predictions, and nothing to score."""
+    out = tmp_path / "p.csv"
+    result = run(ListLog([order(customer, day, 500) for day, customer in enumerate(customers)]), out)
+    assert result.end is not None
+    assert (result.end.moments, result.end.scored, result.end.coverage) == (len(customers), {}, None)
+    assert len(out.read_text().splitlines()) == 1 + len(customers)

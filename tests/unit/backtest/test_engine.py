@@ -62,7 +62,7 @@ def _tick(at_ms: int) -> tuple[None, bytes]:
 
 def test_a_day_is_one_whatever_its_batches() -> None:
     """Batches of one record and of a thousand give the same bits, also where snapshots fall into the day."""
-    log, settings = shop_log(150, 150), replace(SETTINGS, allowed_lateness_ms=36 * HOUR_MS)
+    log, settings = shop_log(150, 90), Settings(refit_days=3, horizon_days=20, allowed_lateness_ms=36 * HOUR_MS)
     wide, narrow = Engine(settings), Engine(replace(settings, batch_records=1))
     for day in days_of(log):
         one, other = wide.pass_day(day), narrow.pass_day(day)
