@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import PoissonRegressor
 
-from models.correction import _RIDGE, COVERAGE, MIN_EXAMPLES, _poisson, folds_of
+from models.correction import _RIDGE, COVERAGE, MIN_EXAMPLES, _deviances, _poisson, folds_of
+from models.evaluation import tweedie_deviance
 from tests.unit.models.summary_worlds import examples, expectation, fitted
 
 
@@ -42,6 +43,13 @@ def test_intervals_hold_what_they_promise_on_others() -> None:
     lower, upper = fitted(examples(factors={})).model.intervals.bounds(expectation(fresh.summaries))  # type: ignore[union-attr]
     inside = (fresh.value_minor >= lower) & (fresh.value_minor <= upper)
     assert COVERAGE - 0.02 < inside.mean() < COVERAGE + 0.07
+
+
+def test_deviances_are_those_of_the_evaluation() -> None:
+    """What is printed beside a correction can be held against what is printed beside a model."""
+    rng = np.random.default_rng(0)
+    value, said = rng.gamma(0.3, 9_000.0, 50) * (rng.random(50) < 0.5), rng.gamma(0.3, 9_000.0, 50)
+    assert _deviances(value, said).tolist() == tweedie_deviance(value, said).tolist()
 
 
 def test_a_customer_is_in_one_fold() -> None:
