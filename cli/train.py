@@ -1,33 +1,67 @@
-"""``clv train``: refit and publish the models now."""
+"""``clv train``: refit and publish the models now, or fit customers of whom only totals are known."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path  # noqa: TC003  # typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from clv.settings import Settings
     from streams.retraining import Retrained
 
 
-def command(*, is_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
+def command(
+    *,
+    file: Annotated[
+        Path | None,
+        typer.Option("--from", help="Aggregated customers instead: CSV, CSV.gz or Parquet.", show_default=False),
+    ] = None,
+    as_of: Annotated[
+        str, typer.Option(metavar="YYYY-MM-DD", help="With --from: the file's day [default: its latest date].")
+    ] = "",
+    out: Annotated[
+        Path | None, typer.Option(help="With --from: write each customer's prediction: .csv, .csv.gz or .parquet.")
+    ] = None,
+    rejects: Annotated[
+        Path | None, typer.Option(help="With --from: file for bad rows [default: rejects/ in the data directory].")
+    ] = None,
+    is_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
     """Refit BTYD and the ensemble now, from what is stored, and publish the result to the workers.
 
     The trainer does so by itself every CLV_REFIT_DAYS event-days; it may be running meanwhile.
 
+    With --from, a model is fitted to a file of aggregated customers (customer_id, first_purchase_date, …, return_rate,
+    and where known acquisition_cost and num_categories), and stored beside the others. It knows less than they do.
+
     Example:
         clv train --json
+        clv train --from customers.csv --as-of 2024-12-31 --out scored.csv
     """
+    from clv.errors import InputError
+    from clv.settings import Settings
+
+    if file is not None:
+        from cli.aggregated_figures import run
+
+        run(file, Settings.from_env(), as_of=as_of, out=out, rejects=rejects, is_json=is_json)
+        return
+    if as_of or out or rejects:
+        raise InputError("--as-of, --out and --rejects say how to read a file, and there is none", "add --from FILE")
+    _retrain(Settings.from_env(), is_json=is_json)
+
+
+def _retrain(settings: Settings, *, is_json: bool) -> None:
     from rich.console import Console
 
     from clv.money import minor_digits
-    from clv.settings import Settings
     from storage.engine import Database
     from storage.schema import require_current
     from streams.retraining import announce_now, retrain
 
-    settings = Settings.from_env()
     database = Database(settings.sql_url)
     try:
         require_current(database)

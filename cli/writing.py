@@ -52,6 +52,17 @@ def write_rows(out: Path, columns: Columns, rows: Iterable[dict[str, Any]]) -> N
         write(file, columns, rows)
 
 
+def check_ending(out: Path) -> None:
+    """Refuse early, before the work, a file that ``write_rows`` would refuse.
+
+    Raises
+    ------
+    InputError
+        When its ending is none that is written.
+    """
+    _writer(out)
+
+
 def write_csv(file: BinaryIO, columns: Columns, rows: Iterable[dict[str, Any]]) -> None:
     """Write rows as CSV in UTF-8 with a header line; nothing is the empty text, a formula is defused."""
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")

@@ -7,6 +7,7 @@ ScorerError
 │   ├── InvalidEvent           well-formed, but a value is impossible
 │   └── UnknownSchemaVersion   a version this build does not read
 ├── InputError             a file that a user named cannot be read
+├── InvalidSummary         aggregated figures of a customer that are impossible, or contradict each other
 ├── ModelError
 │   ├── NotTrained             asked for a model before there was one
 │   ├── FeatureMismatch        model and caller disagree about the features
@@ -22,7 +23,10 @@ no change) are return values, never errors.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class ScorerError(Exception):
@@ -89,6 +93,22 @@ class InputError(ScorerError):
     """A file or option named by the user cannot be used."""
 
     reason = "input"
+
+
+class InvalidSummary(ScorerError):
+    """Aggregated figures of a customer are impossible, or contradict each other.
+
+    Parameters
+    ----------
+    problems
+        Each field that is wrong and why, at least one: ``[("return_rate", "is negative")]``.
+    """
+
+    reason = "invalid_summary"
+
+    def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{name} {why}" for name, why in problems))
+        self.problems = tuple(problems)
 
 
 class ModelError(ScorerError):

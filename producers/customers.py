@@ -25,7 +25,7 @@ from clv.errors import InputError, InvalidEvent
 from clv.events import MAX_ID_LENGTH, MAX_MS, EmailEngaged, OrderPlaced, OrderRefunded
 from clv.money import minor_digits, to_minor
 from clv.outcomes import event_id
-from producers.files import CUSTOMER_COLUMNS
+from producers.files import CUSTOMER_COLUMNS, OPTIONAL_CUSTOMER_COLUMNS
 from producers.rejects import Rejects
 from producers.rows import file_digest, read_header, read_rows
 
@@ -42,7 +42,7 @@ _REQUIRED = ("customer_id", "first_purchase_date", "last_purchase_date", "total_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomerTotals:
-    """A row of the aggregated schema, checked; ``engagement_rate`` −1 where it is not given."""
+    """A row of the aggregated schema, checked; rates, cost and categories −1 where they are not given."""
 
     customer_id: str
     first_ms: int
@@ -53,6 +53,9 @@ class CustomerTotals:
     engagement_rate: float
     source: str
     campaign_type: str
+    return_rate: float = -1
+    acquisition_cost_minor: int = -1
+    category_count: int = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +105,7 @@ def read_customers(path: Path, *, currency: str, rejects_path: Path | None = Non
     missing = [name for name in _REQUIRED if name not in header]
     if missing:
         raise InputError(f"{path} has no column {', '.join(missing)}", f"wanted: {', '.join(CUSTOMER_COLUMNS)}")
-    columns = {name: name for name in CUSTOMER_COLUMNS if name in header}
+    columns = {name: name for name in (*CUSTOMER_COLUMNS, *OPTIONAL_CUSTOMER_COLUMNS) if name in header}
     digits = minor_digits(currency)
     found: dict[str, CustomerTotals] = {}
     rows = 0
@@ -139,17 +142,21 @@ def check_customer(cells: Mapping[str, str], *, digits: int) -> CustomerTotals:
     first_ms, last_ms = (_date_ms(cells, name) for name in ("first_purchase_date", "last_purchase_date"))
     if last_ms < first_ms:
         raise InvalidEvent("last_purchase_date is before first_purchase_date", "bad_time")
-    count = _whole(cells["total_orders"])
+    count = _whole(cells["total_orders"], "total_orders", 1)
     if count == 1 and last_ms != first_ms:
         raise InvalidEvent("there is one order, but first and last purchase date differ", "bad_time")
     spent_minor = to_minor(cells["total_spent"], digits)
     if spent_minor < 0:
         raise InvalidEvent("total_spent is negative", "bad_amount")
-    average = cells.get("avg_order_value")
-    # The average is rounded to minor units: it may be off by half of one for each order.
-    if average and abs(to_minor(average, digits) * count - spent_minor) * 2 > count + 1:
+    average = _average(cells)
+    # The average may be rounded to minor units, and then be off by half of one for each order.
+    if average is not None and abs(average.scaleb(digits) * count - spent_minor) * 2 > count + 1:
         raise InvalidEvent("avg_order_value × total_orders is not total_spent, beyond rounding", "bad_amount")
     returned = _rate(cells, "return_rate")
+    cost, categories = cells.get("acquisition_cost"), cells.get("num_categories")
+    cost_minor = to_minor(cost, digits) if cost else -1
+    if cost and cost_minor < 0:
+        raise InvalidEvent("acquisition_cost is negative", "bad_amount")
     return CustomerTotals(
         customer_id=customer_id,
         first_ms=first_ms,
@@ -160,6 +167,9 @@ def check_customer(cells: Mapping[str, str], *, digits: int) -> CustomerTotals:
         engagement_rate=float(_rate(cells, "email_engagement_rate")),
         source=cells.get("acquisition_source", "")[:MAX_ID_LENGTH],
         campaign_type=cells.get("campaign_type", "")[:MAX_ID_LENGTH],
+        return_rate=float(returned),
+        acquisition_cost_minor=cost_minor,
+        category_count=_whole(categories, "num_categories", 0) if categories else -1,
     )
 
 
@@ -189,7 +199,7 @@ def _orders(totals: CustomerTotals) -> Iterator[OrderPlaced]:
         at_ms = totals.first_ms + (span_ms * number // (count - 1) if number else 0)
         order_id = event_id("import", customer, number)
         amount = share + (number < odd)
-        acquired = (totals.source, totals.campaign_type)
+        acquired = (totals.source, totals.campaign_type, totals.acquisition_cost_minor)
         yield OrderPlaced(event_id("order", customer, order_id), customer, at_ms, order_id, amount, (), *acquired)
 
 
@@ -229,10 +239,24 @@ def _date_ms(cells: Mapping[str, str], name: str) -> int:
     return at_ms
 
 
-def _whole(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:7]) <= MAX_ORDERS or len(text) > 7:
-        raise InvalidEvent(f"total_orders is not a whole number from 1 to {MAX_ORDERS}", "bad_amount")
+def _whole(text: str, name: str, least: int) -> int:
+    if not text.isascii() or not text.isdigit() or not least <= int(text[:7]) <= MAX_ORDERS or len(text) > 7:
+        raise InvalidEvent(f"{name} is not a whole number from {least} to {MAX_ORDERS}", "bad_amount")
     return int(text)
+
+
+def _average(cells: Mapping[str, str]) -> Decimal | None:
+    """Return the average, which unlike an amount may have any number of decimals; None where it is not given."""
+    text = cells.get("avg_order_value", "")
+    if not text:
+        return None
+    try:
+        average = Decimal(text)
+    except InvalidOperation:
+        average = Decimal("NaN")
+    if not average.is_finite() or abs(average.adjusted()) > 40:
+        raise InvalidEvent("avg_order_value is not a plain decimal number", "bad_amount")
+    return average
 
 
 def _rate(cells: Mapping[str, str], name: str) -> Decimal:

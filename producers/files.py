@@ -26,6 +26,8 @@ CUSTOMER_COLUMNS = (
     *("customer_id", "first_purchase_date", "last_purchase_date", "total_orders", "total_spent", "avg_order_value"),
     *("acquisition_source", "campaign_type", "email_engagement_rate", "return_rate"),
 )
+OPTIONAL_CUSTOMER_COLUMNS = ("acquisition_cost", "num_categories")
+"""Read where a file has them; not written."""
 
 
 def write_events(path: Path, events: Iterable[CustomerEvent], *, currency: str, digits: int) -> int:

@@ -12,7 +12,7 @@ from clv import topics
 from clv.events import parse_time_ms
 from models.schedule import SAMPLE_SEED
 from storage.examples import count_examples, iter_examples, sample_examples
-from storage.export import EXPORT_NAMES, export_columns, iter_export
+from storage.export import EXPORT_NAMES, count_rows, export_columns, iter_export
 from storage.overview import SegmentTotal, clv_quantiles, segment_totals, summarise
 from storage.sinking import write_batch
 from storage.states import (
@@ -146,6 +146,7 @@ def test_every_table_can_be_exported(database: Database, name: ExportName) -> No
     write_batch(database, outputs.batch())
     rows = list(iter_export(database, name, digits=2))
     assert [list(export_columns(name))] == [list(row) for row in rows]
+    assert count_rows(database, name) == 1
 
 
 def test_an_exported_customer_reads_well(database: Database) -> None:

@@ -91,6 +91,9 @@ def test_any_history_sums_exactly_to_its_row(count: int, spent_minor: int, days:
         pytest.param({"total_spent": "9" * 30}, "absurdly large", id="huge"),
         pytest.param({"avg_order_value": "33.40"}, "avg_order_value × total_orders", id="average"),
         pytest.param({"return_rate": "1.1"}, "return_rate is not a number from 0 to 1", id="rate"),
+        pytest.param({"avg_order_value": "1e99"}, "avg_order_value is not a plain", id="average-huge"),
+        pytest.param({"acquisition_cost": "-1"}, "acquisition_cost is negative", id="negative-cost"),
+        pytest.param({"num_categories": "few"}, "num_categories is not a whole number", id="categories"),
         pytest.param({"email_engagement_rate": "NaN"}, "email_engagement_rate is not a number", id="nan"),
     ],
 )
@@ -99,6 +102,21 @@ def test_rows_that_contradict_themselves_are_refused(change: dict[str, str], mes
     with pytest.raises(InvalidEvent) as caught:
         check_customer(GOOD | change, digits=2)
     assert message in str(caught.value)
+
+
+def test_an_average_may_have_any_number_of_decimals() -> None:
+    """Files made by programs carry the quotient as it is."""
+    assert check_customer(GOOD | {"avg_order_value": "33.333333333333336"}, digits=2).spent_minor == 10_000
+
+
+def test_optional_figures_are_read_where_given_and_unknown_where_not() -> None:
+    """Cost and categories come from their columns; without them, and without rates, the row says so."""
+    given = check_customer(GOOD | {"acquisition_cost": "3.50", "num_categories": "4"}, digits=2)
+    assert (given.acquisition_cost_minor, given.category_count, given.return_rate) == (350, 4, 0.25)
+    orders = [event for event in history(given) if isinstance(event, OrderPlaced)]
+    assert {order.acquisition_cost_minor for order in orders} == {350}
+    bare = check_customer(GOOD | {"return_rate": ""}, digits=2)
+    assert (bare.acquisition_cost_minor, bare.category_count, bare.return_rate) == (-1, -1, -1)
 
 
 def test_a_file_with_bad_rows_is_read_and_they_are_reported(tmp_path: Path) -> None:
