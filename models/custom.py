@@ -43,7 +43,7 @@ class Estimator(Protocol):
     """
 
     def fit(self, X: Floats, y: Floats, sample_weight: Floats) -> object:  # noqa: N803  # scikit-learn's name
-        """Learn ratios ``y``, (n,): value realised over the unit, 0 to ``MAX_RATIO``; weights (n,) are 1 on average."""
+        """Learn ratios ``y``, (n,): value realised over the unit (``models.relative.ratio``); weights (n,) are 1 on average."""
 
     def predict(self, X: Floats) -> Floats:  # noqa: N803  # scikit-learn's name
         """Return expected ratios, (n,): finite, and each of its row alone."""
@@ -142,7 +142,7 @@ class CustomModel:
         if self.switched_off or not len(unit):
             return
         rows = _rows(features, unit)
-        weight = np.minimum(unit, np.quantile(unit, 0.99))
+        weight = np.sqrt(np.minimum(unit, np.quantile(unit, 0.99)))
         weight = weight / weight.mean()
         stage: Stage = "create"
         try:
@@ -150,7 +150,7 @@ class CustomModel:
             if not isinstance(estimator, Estimator):
                 raise TypeError("the factory's result has no fit and predict")
             stage, started = "fit", time.perf_counter()
-            estimator.fit(rows.copy(), ratio(value_minor, unit), sample_weight=weight)
+            estimator.fit(rows.copy(), ratio(value_minor, unit, features), sample_weight=weight)
             seconds = time.perf_counter() - started
             if seconds > self._max_fit_seconds:
                 raise TimeoutError(f"the fit took {seconds:.0f} s, at most {self._max_fit_seconds:.0f} s are given")

@@ -102,7 +102,8 @@ class Learner:
     def candidates(self) -> tuple[str, ...]:
         """Return who could be champion now: the members there are, and their blend; nobody before the first fit."""
         members = self._members()
-        return (*members, *([BLEND] if len(members) > 1 else ()))
+        # A blend of one is that one.
+        return (*members, BLEND) if len(self._weights(members)) > 1 else members
 
     def relative_errors(self) -> dict[str, float | None]:
         """Return each candidate's recent deviance over the reference's; none below the minimum of examples."""
@@ -173,6 +174,7 @@ class Learner:
             The latest event time that influenced anything learnt so far, epoch milliseconds.
         """
         members = self._members()
+        weights = self._weights(members)
         if members:
             candidates = self.candidates()
             chosen = choose_champion(self._prequential, current=self.champion, available=candidates)
@@ -191,7 +193,7 @@ class Learner:
             online=self._online.to_state() if "online" in members else None,
             ensemble_digest=self.ensemble_digest,
             champion=self.champion,
-            weights=self._weights(members),
+            weights=weights,
             intervals=self._residuals.factors(),
         ).named()
 

@@ -19,6 +19,7 @@ from backtest.partition import MemoryPartition
 from backtest.runner import BacktestOptions, run_backtest
 from clv.events import parse_time_ms
 from clv.outcomes import TrainingExample
+from clv.rules import Rules
 from clv.settings import Settings
 from producers.orderlog import LogOptions, read_order_log
 from tests.conftest import ROOT
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from backtest.runner import BacktestLog
     from clv.outcomes import Outcome
-    from models.btyd import Histories
+    from models.histories import Past
 
 SETTINGS = Settings(refit_days=60, horizon_days=60)
 SHOP_DAYS, SHOP_CUTS = 280, (100, 187, 250)
@@ -139,10 +140,10 @@ def with_last_histories(log: ListLog, patch: pytest.MonkeyPatch) -> None:
     """Let the base be fitted to the customers as they are at the log's end."""
     end = pass_all(log)
 
-    def histories(_self: Learning, _now_ms: int) -> Histories | None:
-        return end.histories(log.events[-1].occurred_ms)
+    def past(_self: Learning, _now_ms: int) -> Past | None:
+        return end.past(log.events[-1].occurred_ms, Rules.from_settings(SETTINGS))
 
-    patch.setattr(Learning, "histories", histories)
+    patch.setattr(Learning, "past", past)
 
 
 def pass_all(log: ListLog) -> MemoryPartition:

@@ -114,7 +114,7 @@ def test_a_promoted_candidate_answers_and_stays(database: Database, trained: lis
     assert (event.version, event.cause, event.from_champion, event.to_champion) == (
         newest.version,
         "promote",
-        "btyd",
+        "blend",
         "online",
     )
     card = ModelCard.from_json(read_cards(database)[-1].card)
@@ -123,7 +123,7 @@ def test_a_promoted_candidate_answers_and_stays(database: Database, trained: lis
     assert card.pin.champion == "online"
     assert pin_in_force(database) == event
     assert [(one.champion, one.champion_before, one.switch_cause) for one in scorer_events(result)] == [
-        ("online", "btyd", "promote")
+        ("online", "blend", "promote")
     ]
     assert step(database, 199, is_forced=True).switch is None
     again = retrain(SETTINGS, database)
@@ -146,8 +146,8 @@ def test_a_part_is_promoted_by_its_version(database: Database, trained: list[Sco
 @pytest.mark.parametrize(
     ("wanted", "says", "hint"),
     [
-        ("forecast", "no candidate is called 'forecast'", "btyd, online, ensemble, blend"),
-        ("", "no candidate", "btyd, online"),
+        ("forecast", "no candidate is called 'forecast'", "btyd, glm, online, ensemble, blend"),
+        ("", "no candidate", "btyd, glm, online"),
         ("000001-", "is a whole version", "clv models rollback 000001-"),
     ],
     ids=["unknown", "empty", "a-scorer's"],
@@ -234,9 +234,13 @@ def test_after_a_rollback_the_one_that_answers_is_to_be_beaten(
     """Unpinning what undid a promotion does not bring the promoted one back."""
     promote(SETTINGS, database, "online")
     roll_back(SETTINGS, database, trained[-1].version)
-    assert unpin(SETTINGS, database).champion == "btyd"
+    assert unpin(SETTINGS, database).champion == "blend"
     causes = [(event.cause, event.from_champion, event.to_champion) for event in read_events(database)]
-    assert causes[1:] == [("promote", "btyd", "online"), ("rollback", "online", "btyd"), ("unpin", "btyd", "btyd")]
+    assert causes[1:] == [
+        ("promote", "blend", "online"),
+        ("rollback", "online", "blend"),
+        ("unpin", "blend", "blend"),
+    ]
 
 
 def test_a_version_that_cannot_score_is_refused(database: Database, trained: list[ScorerSnapshot]) -> None:

@@ -41,11 +41,11 @@ def versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_the_list_shows_what_is_in_use(versions: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """The newest scorer and policy are current, the base answers; earlier versions only on request."""
+    """The newest scorer and policy are current, the blend of two models answers; earlier versions only on request."""
     assert run(["models", "list", "--json"], COMMANDS) == 0
     shown = json.loads(capsys.readouterr().out)["models"]
     roles = {model["name"]: model["role"] for model in shown}
-    assert roles == {"scorer": "current", "segment-policy": "current", "btyd": "champion"}
+    assert roles == {"scorer": "current", "segment-policy": "current", "btyd": "champion", "glm": "champion"}
     assert run(["models", "list", "--all"], COMMANDS) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[2] for line in lines if line.startswith("scorer")] == ["past", "current"]
@@ -56,7 +56,8 @@ def test_a_version_is_shown_by_its_beginning(versions: list[str], capsys: pytest
     """A scorer is shown with its champion, weights and the customers behind its base."""
     assert run(["models", "show", versions[1], "--json"], COMMANDS) == 0
     shown = json.loads(capsys.readouterr().out)
-    assert (shown["version"], shown["champion"], shown["customers"]) == (versions[1], "btyd", 120)
+    assert (shown["version"], shown["champion"], shown["customers"]) == (versions[1], "blend", 120)
+    assert set(shown["weights"]) == {"btyd", "glm"}
     assert len(shown["digest"]) == 64
     assert run(["models", "show", versions[0][:9]], COMMANDS) == 0
     assert versions[0] in capsys.readouterr().out
@@ -99,11 +100,11 @@ def test_the_list_says_what_a_version_has_seen(versions: list[str], capsys: pyte
     """Window, examples and champion of a scorer; nobody is pinned."""
     found = shown(capsys, "list")
     scorer = next(model for model in found["models"] if model["name"] == "scorer")
-    assert (scorer["version"], scorer["champion"]) == (versions[1], "btyd")
+    assert (scorer["version"], scorer["champion"]) == (versions[1], "blend")
     assert (scorer["window"]["from"][:10], scorer["window"]["to"][:7]) == ("2024-01-01", "2024-04")
-    assert (found["champion"], found["pinned"], scorer["relative_deviance"]) == ("btyd", None, None)
+    assert (found["champion"], found["pinned"], scorer["relative_deviance"]) == ("blend", None, None)
     assert run(["models", "list"], COMMANDS) == 0
-    assert "champion: btyd\n" in capsys.readouterr().out
+    assert "champion: blend\n" in capsys.readouterr().out
 
 
 def test_promote_rollback_and_unpin_are_told(versions: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -78,14 +78,18 @@ def example_arrays(count: int, seed: int = 0) -> ExampleArrays:
     return ExampleArrays(rows, values_of(rows, seed + 1), START_MS + 60_000 * np.arange(count, dtype=np.int64))
 
 
-def example(row: Floats, value_minor: float, **predictions: float) -> TrainingExample:
-    """Return one matured example of 90 days as the topic carries it."""
+LATER_MS = START_MS + 14_600 * DAY_MS
+"""So long after the first examples that one says nearly all there is to say about the models of today."""
+
+
+def example(row: Floats, value_minor: float, *, at_ms: int = START_MS, **predictions: float) -> TrainingExample:
+    """Return one matured example of 90 days as the topic carries it, scored at a moment."""
     said = {name: predictions.get(name, 0.0) for name in ("clv", "btyd", "glm", "online", "ensemble", "naive")}
     return TrainingExample(
         event_id="e",
         customer_id="c",
-        as_of=rfc3339(START_MS),
-        matured_at=rfc3339(START_MS + 90 * DAY_MS),
+        as_of=rfc3339(at_ms),
+        matured_at=rfc3339(at_ms + 90 * DAY_MS),
         moment="order",
         horizon_days=90,
         feature_digest=FEATURE_DIGEST,

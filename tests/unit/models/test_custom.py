@@ -14,6 +14,7 @@ from sklearn.linear_model import PoissonRegressor
 from clv.features import FEATURE_INDEX
 from models.custom import GROUP, RESERVED_NAMES, CustomModel, Found, SwitchedOff, discover
 from models.relative import INPUT_NAMES, MAX_RATIO, unit_minor
+from models.relative import ratio as relative_ratio
 from tests.conftest import ROOT
 from tests.unit.models.histories import feature_rows
 
@@ -65,7 +66,7 @@ def test_it_learns_ratios_and_answers_in_money() -> None:
     orders = INPUT_NAMES.index("order_count")
     assert rows[:, orders] == pytest.approx(np.log1p(FEATURES[:, FEATURE_INDEX["order_count"]]))
     assert np.expm1(rows[:, -1]) == pytest.approx(UNIT)
-    assert ratio == pytest.approx(np.clip(VALUE / UNIT, 0, MAX_RATIO))
+    assert ratio == pytest.approx(relative_ratio(VALUE, UNIT, FEATURES))
     assert (weight > 0).all()
     assert model.predict_minor(FEATURES, UNIT) == pytest.approx(2 * UNIT)
     assert events == []

@@ -10,7 +10,9 @@ import pytest
 
 from clv.errors import IncompatibleArtifact
 from clv.rules import DAY_MS
+from clv.windows import WindowSample
 from models import btyd
+from models.histories import Past
 from models.schedule import Schedule, ScheduleState, example_arrays, is_refit_due
 from models.training import Learner
 from tests.unit.models import histories as drawn
@@ -18,23 +20,23 @@ from tests.unit.models.histories import START_MS
 
 if TYPE_CHECKING:
     from models.batch import ExampleArrays
-    from models.btyd import Histories
 
 REFIT_DAYS = 28
 
 
 class Data:
-    """Histories and examples of a drawn world; notes which moments were asked about."""
+    """Pasts and examples of a drawn world; notes which moments were asked about."""
 
     def __init__(self, *, customers: int = 150, examples: int = 0) -> None:
         self.asked: list[int] = []
         self.customers = customers
         self.count = examples
 
-    def histories(self, now_ms: int) -> Histories | None:
-        """Return the customers, if there are any."""
+    def past(self, now_ms: int) -> Past | None:
+        """Return the customers, if there are any, and no windows."""
         self.asked.append(now_ms)
-        return btyd.histories_of(drawn.feature_rows(self.customers)) if self.customers else None
+        histories = btyd.histories_of(drawn.feature_rows(self.customers))
+        return Past(histories, WindowSample().windows()) if self.customers else None
 
     def examples(self, now_ms: int) -> ExampleArrays:
         """Return so many examples."""

@@ -22,7 +22,7 @@ from streams.policies import SCORER_NAME
 from streams.registry import Occasion
 from streams.trainer_store import TrainerStore, learn, stored_examples
 from streams.training import Publication, TrainerState, Training
-from tests.unit.models.histories import example, feature_rows
+from tests.unit.models.histories import LATER_MS, example, feature_rows
 from tests.unit.streams.shop import PARTITIONS, open_database, shop, store
 from tests.unit.streams.test_training import at_day, named
 
@@ -54,6 +54,13 @@ def step(database: Database, day: int, *, is_forced: bool = False) -> tuple[Trai
     training.state.through_ms = at_day(day)
     kept.save(training, published)
     return training, published
+
+
+def prove_online(training: Training) -> None:
+    """Let the online model have been right where the others were three times too high."""
+    for row in feature_rows(900):
+        predictions = {"clv": 6_000.0, "btyd": 6_000.0, "glm": 6_000.0, "online": 2_000.0, "naive": 1.0}
+        training.learner.learn(example(row, 2_000.0, at_ms=LATER_MS, **predictions))
 
 
 def snapshot_of(published: Publication) -> ScorerSnapshot:
@@ -88,7 +95,7 @@ def test_a_card_says_what_the_learner_said(database: Database) -> None:
     assert snapshot.btyd is not None
     assert (card.customers, card.repeat_customers) == (120, snapshot.btyd.repeat_customer_count)
     versions = snapshot.model_versions
-    assert card.members == {"btyd": versions.btyd, "online": versions.online, "ensemble": versions.ensemble}
+    assert card.members == {name: getattr(versions, name) for name in ("btyd", "glm", "online", "ensemble")}
     assert card.weights == snapshot.weights
     assert card.metrics == {name: msgspec.structs.asdict(m) for name, m in training.learner.metrics().items()}
     assert card.relative_errors == training.learner.relative_errors()
@@ -119,33 +126,32 @@ def test_the_first_base_is_a_switch_from_the_prior(database: Database) -> None:
     """The event says so, without errors; the announcement too, and the next one no longer."""
     _, published = step(database, 150, is_forced=True)
     (event,) = read_events(database)
-    assert (event.cause, event.from_champion, event.to_champion) == ("fitted", "prior", "btyd")
+    assert (event.cause, event.from_champion, event.to_champion) == ("fitted", "prior", "blend")
     assert (event.version, event.at_ms) == (snapshot_of(published).version, at_day(150))
     announced = scorer_announced(published)
-    assert (announced.champion, announced.champion_before, announced.switch_cause) == ("btyd", "prior", "fitted")
+    assert (announced.champion, announced.champion_before, announced.switch_cause) == ("blend", "prior", "fitted")
     announced = scorer_announced(step(database, 151, is_forced=True)[1])
-    assert (announced.champion, announced.champion_before, announced.switch_cause) == ("btyd", "", "")
+    assert (announced.champion, announced.champion_before, announced.switch_cause) == ("blend", "", "")
 
 
 def test_a_switch_by_error_keeps_its_evidence(database: Database) -> None:
     """A better challenger is an event with both errors and the count, on the card and in the announcement."""
     training, _ = step(database, 150, is_forced=True)
     before = training.learner.learned_count
-    for row in feature_rows(500):
-        training.learner.learn(example(row, 2_000.0, clv=6_000.0, btyd=6_000.0, online=400.0, naive=1.0))
+    prove_online(training)
     published = training.step(at_day(151))
     switch, card = published.switch, published.card
     assert switch is not None
     assert card is not None
-    assert (switch.cause, switch.before, switch.after) == ("error", "btyd", "blend")
-    errors = {name: training.learner.relative_errors()[name] for name in ("btyd", "blend")}
+    assert (switch.cause, switch.before, switch.after) == ("error", "blend", "online")
+    errors = {name: training.learner.relative_errors()[name] for name in ("blend", "online")}
     assert switch.evidence.relative_errors == errors
-    assert errors["blend"] is not None
-    assert errors["blend"] < 1.0 - switch.evidence.margin
-    assert switch.evidence.example_count == before + 500
-    assert (card.cause, card.champion, card.switch) == ("switch", "blend", switch)
+    assert errors["online"] is not None
+    assert errors["online"] < 1.0 - switch.evidence.margin
+    assert switch.evidence.example_count == before + 900
+    assert (card.cause, card.champion, card.switch) == ("switch", "online", switch)
     announced = scorer_announced(published)
-    assert (announced.champion, announced.champion_before, announced.switch_cause) == ("blend", "btyd", "error")
+    assert (announced.champion, announced.champion_before, announced.switch_cause) == ("online", "blend", "error")
     later = training.step(at_day(160), is_forced=True).card
     assert later is not None
     assert (later.cause, later.switch) == ("refit", switch)
@@ -157,16 +163,15 @@ def test_a_pin_holds_against_the_error(database: Database) -> None:
     training.pin(Pin("t", champion="btyd"))
     promoted = training.publish(Occasion("promote")).switch
     assert promoted is not None
-    assert (promoted.cause, promoted.before, promoted.after) == ("promote", "btyd", "btyd")
-    for row in feature_rows(500):
-        training.learner.learn(example(row, 2_000.0, clv=6_000.0, btyd=6_000.0, online=400.0, naive=1.0))
+    assert (promoted.cause, promoted.before, promoted.after) == ("promote", "blend", "btyd")
+    prove_online(training)
     held = training.step(at_day(151))
     assert (held.card, held.switch, snapshot_of(held).champion) == (None, None, "btyd")
     training.pin(None)
     unpinned = training.publish(Occasion("unpin")).switch
     assert unpinned is not None
-    assert (unpinned.cause, unpinned.before, unpinned.after) == ("unpin", "btyd", "blend")
-    assert unpinned.evidence.relative_errors["blend"] is not None
+    assert (unpinned.cause, unpinned.before, unpinned.after) == ("unpin", "btyd", "online")
+    assert unpinned.evidence.relative_errors["online"] is not None
 
 
 def test_a_pinned_candidate_that_is_gone_answers_no_more(database: Database) -> None:
@@ -177,7 +182,7 @@ def test_a_pinned_candidate_that_is_gone_answers_no_more(database: Database) -> 
     training.learner.ensemble_digest = ""
     switch = training.step(at_day(199)).switch
     assert switch is not None
-    assert (switch.cause, switch.before, switch.after) == ("fitted", "ensemble", "btyd")
+    assert (switch.cause, switch.before, switch.after) == ("fitted", "ensemble", "blend")
 
 
 def test_a_card_does_without_the_facts_of_a_lost_ensemble(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
