@@ -1,7 +1,7 @@
 """Train the scikit-learn ensemble from matured examples and export it to ONNX.
 
-RandomForest and GradientBoosting learn the ratio to the regression on BTYD, weighted so that errors count as deviance; their
-weights in the ensemble come from examples later in time than those that the trial fits have seen.
+RandomForest and GradientBoosting learn the ratio to the regression on BTYD, weighted so that errors count as deviance;
+their weights in the ensemble come from examples later in time than those that the trial fits have seen.
 """
 
 from __future__ import annotations
@@ -132,9 +132,8 @@ def _export(model: Any, rows: np.ndarray[Any, np.dtype[np.float32]]) -> bytes:
     exported: bytes = convert_sklearn(model, name="ensemble", initial_types=kind).SerializeToString()
     expected = model.predict(rows)
     given = session_of(exported).run(None, {"inputs": rows})[0].ravel()
-    # Boosting can answer near zero, where a relative difference means nothing: floor at a thousandth of the mean.
-    floor = max(float(np.abs(expected).mean()) / 1000.0, 1e-12)
-    difference = float(np.max(np.abs(expected - given) / np.maximum(np.abs(expected), floor)))
+    # ONNX adds trees up in float32. An answer below the least factor is raised to it, so differences count from there.
+    difference = float(np.max(np.abs(expected - given) / np.maximum(np.abs(expected), 1.0 / MAX_FACTOR)))
     if not difference <= MAX_RELATIVE_DIFFERENCE:
         raise IncompatibleArtifact(f"the ONNX export differs from scikit-learn by {difference:.2e}, relatively")
     return exported
