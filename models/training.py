@@ -158,10 +158,11 @@ class Learner:
             The latest event time that influenced anything learnt so far, epoch milliseconds.
         """
         members = self._members()
+        weights = self._weights(members)
         if members:
-            chosen = choose_champion(
-                self._prequential, current=self.champion, available=(*members, *([BLEND] if len(members) > 1 else ()))
-            )
+            # A blend of one is that one.
+            available = (*members, BLEND) if len(weights) > 1 else members
+            chosen = choose_champion(self._prequential, current=self.champion, available=available)
             if chosen != self.champion:
                 errors = {name: self._prequential.relative_error(name) for name in (self.champion, chosen)}
                 log.info("champion_changed", before=self.champion, after=chosen, relative_errors=errors)
@@ -176,7 +177,7 @@ class Learner:
             online=self._online.to_state() if "online" in members else None,
             ensemble_digest=self.ensemble_digest,
             champion=self.champion,
-            weights=self._weights(members),
+            weights=weights,
             intervals=self._residuals.factors(),
         ).named()
 

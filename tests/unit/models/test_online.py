@@ -8,6 +8,7 @@ import pytest
 
 from clv.errors import FeatureMismatch
 from models.online import OnlineModel, OnlineState
+from models.relative import INPUT_NAMES
 from tests.unit.models.histories import absurd_rows, feature_rows, values_of
 
 
@@ -51,7 +52,8 @@ def test_absurd_examples_leave_it_finite_and_bounded() -> None:
 
 def test_weights_out_of_bounds_are_drawn_back() -> None:
     """Weights that would let the exponential overflow do not survive the next example."""
-    state = OnlineState(learned_count=9, mean_unit_minor=1.0, weights=(5.0, -5.0) * 11, intercept=99.0)
+    weights = tuple(5.0 * (-1) ** place for place in range(len(INPUT_NAMES)))
+    state = OnlineState(learned_count=9, mean_unit_minor=1.0, weights=weights, intercept=99.0)
     model = OnlineModel(state)
     model.learn_one(feature_rows(1)[0], 1_000.0, 0.0)
     assert max(abs(weight) for weight in model.to_state().weights) <= 1.0

@@ -11,6 +11,7 @@ import pytest
 from clv.errors import IncompatibleArtifact
 from clv.rules import DAY_MS
 from models import btyd
+from models.histories import Past
 from models.schedule import Schedule, ScheduleState, example_arrays, is_refit_due
 from models.training import Learner
 from tests.unit.models import histories as drawn
@@ -18,23 +19,24 @@ from tests.unit.models.histories import START_MS
 
 if TYPE_CHECKING:
     from models.batch import ExampleArrays
-    from models.btyd import Histories
 
 REFIT_DAYS = 28
 
 
 class Data:
-    """Histories and examples of a drawn world; notes which moments were asked about."""
+    """Pasts and examples of a drawn world; notes which moments were asked about."""
 
     def __init__(self, *, customers: int = 150, examples: int = 0) -> None:
         self.asked: list[int] = []
         self.customers = customers
         self.count = examples
 
-    def histories(self, now_ms: int) -> Histories | None:
+    def past(self, now_ms: int) -> Past | None:
         """Return the customers, if there are any."""
         self.asked.append(now_ms)
-        return btyd.histories_of(drawn.feature_rows(self.customers)) if self.customers else None
+        if not self.customers:
+            return None
+        return Past(btyd.histories_of(drawn.feature_rows(self.customers)), drawn.windows(self.customers))
 
     def examples(self, now_ms: int) -> ExampleArrays:
         """Return so many examples."""
@@ -92,6 +94,8 @@ def test_a_refit_is_published_at_once_and_learning_once_a_day() -> None:
     snapshot = schedule.publish(at_day(28))
     assert snapshot is not None
     assert snapshot.btyd is not None
+    assert snapshot.glm is not None
+    assert snapshot.glm.btyd_version == snapshot.btyd.version
     assert snapshot.learned_through_ms == at_day(28)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from clv.errors import FeatureMismatch, IncompatibleArtifact
-from clv.features import FEATURE_INDEX
+from clv.features import FEATURE_INDEX, FEATURE_NAMES
 from models.bgnbd import TYPICAL
 from models.btyd import BtydParams
 from models.gamma_gamma import GammaGammaParams
@@ -96,4 +96,4 @@ def test_snapshots_that_do_not_fit_are_refused() -> None:
 
 def test_an_empty_batch_is_scored() -> None:
     """No rows give a batch of no rows."""
-    assert len(SnapshotScorer(90).score(np.zeros((0, 21)), np.zeros(0, dtype=np.int64)).clv) == 0
+    assert len(SnapshotScorer(90).score(np.zeros((0, len(FEATURE_NAMES))), np.zeros(0, dtype=np.int64)).clv) == 0
