@@ -22,7 +22,7 @@ _MEMORY = 4_000  # examples over which a choice of champion looks back, roughly
 _FADE = 1.0 - 1.0 / _MEMORY
 REFERENCE = "btyd"
 EXPECTED_ERROR = {"btyd": 1.0, "glm": 0.975, "blend": 0.97}
-"""Deviance against the reference's that is expected of those that may answer unproven; docs/accuracy.md has the logs."""
+"""Deviance against the reference's that is expected of those that may answer unproven; see docs/accuracy.md."""
 _PRIOR_COUNT = 4_000  # examples that the expectation counts for
 _SHARPNESS = 80.0
 

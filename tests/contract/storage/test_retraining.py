@@ -44,7 +44,7 @@ def test_it_learns_refits_and_publishes(database: Database) -> None:
     store(database, shop(200))
     first, second = retrain(SETTINGS, database), retrain(SETTINGS, database)
     assert rfc3339(first.learned_through_ms) == "2024-07-18T00:00:00Z"
-    assert (first.customers, first.champion) == (120, "btyd")
+    assert (first.customers, first.champion) == (120, "blend")
     matured = count_examples(database, matured_from_ms=0, matured_to_ms=first.learned_through_ms)
     assert first.examples == first.metrics["clv"].count == second.metrics["clv"].count == matured > 200
     assert first.version < second.version
@@ -54,6 +54,8 @@ def test_it_learns_refits_and_publishes(database: Database) -> None:
     digest = snapshot.ensemble_digest
     assert Ensemble(get_artifact(database, digest), digest).artifact.btyd_version == second.btyd == first.btyd
     assert snapshot.online is not None
+    assert snapshot.glm is not None
+    assert snapshot.glm.btyd_version == second.btyd
 
 
 def test_few_examples_make_no_ensemble(database: Database) -> None:

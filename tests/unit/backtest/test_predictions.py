@@ -43,7 +43,7 @@ def test_columns_are_the_protocols_then_the_candidates() -> None:
     """The candidates are the scorer's, whichever those are."""
     (columns,) = parsed(PredictionWriter(ConstantScorer(), digits=2).header())
     assert columns[:6] == ["customer_id", "as_of", "kind", "predicted", "lower", "upper"]
-    assert columns[6:] == ["btyd", "online", "ensemble", "naive", "champion", "scorer_version"]
+    assert columns[6:] == ["btyd", "glm", "online", "ensemble", "naive", "champion", "scorer_version"]
 
 
 def test_money_is_major_with_six_decimals_and_silence_is_empty() -> None:
@@ -75,4 +75,4 @@ def test_a_further_candidate_has_a_column() -> None:
     scores = batch(5.0)
     fields = {name: getattr(scores, name) for name in scores.__struct_fields__}
     more = More(**fields, stacked=np.array([7.0]), rank=np.array([1]))
-    assert list(candidates_of(more)) == ["btyd", "online", "ensemble", "naive", "stacked"]
+    assert list(candidates_of(more)) == ["btyd", "glm", "online", "ensemble", "naive", "stacked"]

@@ -40,11 +40,11 @@ def versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_the_list_shows_what_is_in_use(versions: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """The newest scorer and policy are current, the base answers; earlier versions only on request."""
+    """The newest scorer and policy are current, the blend of two models answers; earlier versions only on request."""
     assert run(["models", "list", "--json"], COMMANDS) == 0
     shown = json.loads(capsys.readouterr().out)["models"]
     roles = {model["name"]: model["role"] for model in shown}
-    assert roles == {"scorer": "current", "segment-policy": "current", "btyd": "champion"}
+    assert roles == {"scorer": "current", "segment-policy": "current", "btyd": "champion", "glm": "champion"}
     assert run(["models", "list", "--all"], COMMANDS) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[2] for line in lines if line.startswith("scorer")] == ["past", "current"]
@@ -55,7 +55,8 @@ def test_a_version_is_shown_by_its_beginning(versions: list[str], capsys: pytest
     """A scorer is shown with its champion, weights and the customers behind its base."""
     assert run(["models", "show", versions[1], "--json"], COMMANDS) == 0
     shown = json.loads(capsys.readouterr().out)
-    assert (shown["version"], shown["champion"], shown["customers"]) == (versions[1], "btyd", 120)
+    assert (shown["version"], shown["champion"], shown["customers"]) == (versions[1], "blend", 120)
+    assert set(shown["weights"]) == {"btyd", "glm"}
     assert len(shown["digest"]) == 64
     assert run(["models", "show", versions[0][:9]], COMMANDS) == 0
     assert versions[0] in capsys.readouterr().out

@@ -32,7 +32,7 @@ def test_figures_are_one_json_object(data_dir: Path, capsys: pytest.CaptureFixtu
     assert run(["train", "--json"], COMMANDS) == 0
     figures = json.loads(capsys.readouterr().out)
     assert figures["version"].startswith("000001-")
-    assert (figures["customers"], figures["champion"], figures["announced"]) == (120, "btyd", False)
+    assert (figures["customers"], figures["champion"], figures["announced"]) == (120, "blend", False)
     assert figures["learned_through_at"] == "2024-04-29T00:00:00Z"
     assert set(figures["metrics"]["btyd"]) == {"examples", "deviance", "mae", "ratio"}
 

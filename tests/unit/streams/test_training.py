@@ -62,15 +62,17 @@ def announcements(published: Publication) -> list[ModelAnnounced]:
 
 
 def test_histories_hold_nothing_later_than_the_moment(database: Database) -> None:
-    """States of day 60 and states of day 200 give the same histories of day 59."""
+    """States of day 60 and states of day 200 give the same histories and windows of day 59."""
     store(database, shop(60))
     early = read_past(database, at_day(59), RULES)
     store(database, Shop({}, shop(200).states))
     late = read_past(database, at_day(59), RULES)
     assert early is not None
     assert late is not None
-    assert [column.tolist() for column in late] == [column.tolist() for column in early]
-    assert len(early.x) == CUSTOMERS
+    for seen_late, seen_early in ((late.histories, early.histories), (late.windows, early.windows)):
+        assert [column.tolist() for column in seen_late] == [column.tolist() for column in seen_early]
+    assert len(early.histories.x) == CUSTOMERS
+    assert len(early.windows.value_minor) > CUSTOMERS
 
 
 def test_a_refit_waits_for_the_states_of_its_moment(database: Database) -> None:
