@@ -43,7 +43,7 @@ class Estimator(Protocol):
     """
 
     def fit(self, X: Floats, y: Floats, sample_weight: Floats) -> object:  # noqa: N803  # scikit-learn's name
-        """Learn ratios ``y``, (n,): value realised over the unit (``models.relative.ratio``); weights (n,) are 1 on average."""
+        """Learn ratios ``y``, (n,): see ``models.relative.ratio``; weights (n,) are 1 on average."""
 
     def predict(self, X: Floats) -> Floats:  # noqa: N803  # scikit-learn's name
         """Return expected ratios, (n,): finite, and each of its row alone."""

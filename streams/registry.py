@@ -13,7 +13,7 @@ from clv.features import FEATURE_DIGEST, FEATURE_NAMES
 from clv.outcomes import rfc3339
 from models import batch, evaluation
 from models.card import CardCause, EnsembleFacts, Evidence, ModelCard, Pin, Switch, SwitchCause, Window, ensemble_facts
-from models.snapshot import PRIOR_NAME
+from models.snapshot import MEMBERS, PRIOR_NAME
 from models.training import MIN_ONLINE_EXAMPLES
 from storage.artifacts import get_artifact
 from storage.cards import PIN_CAUSES, Registered, StoredCard, StoredEvent, card_at
@@ -160,7 +160,7 @@ class Registry:
 
     def _card(self, snapshot: ScorerSnapshot, digest: str, cause: CardCause, occasion: Occasion) -> ModelCard:
         learner, base, versions = self._learner, snapshot.btyd, snapshot.model_versions
-        members = {"btyd": versions.btyd, "online": versions.online, "ensemble": versions.ensemble}
+        members = {name: getattr(versions, name) for name in MEMBERS}
         return ModelCard(
             name=SCORER_NAME,
             version=snapshot.version,

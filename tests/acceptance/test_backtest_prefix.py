@@ -1,6 +1,7 @@
 """The prefix law: what a back-test says up to a day does not change when everything after that day is cut away.
 
-The check is shown to see leaks: labels learned before their horizon has passed, features and histories from the end.
+The check is shown to see leaks: labels learned before their horizon has passed, features, histories and
+windows from the end.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from models.histories import Past
 
 SETTINGS = Settings(refit_days=60, horizon_days=60)
+RULES = Rules.from_settings(SETTINGS)
 SHOP_DAYS, SHOP_CUTS = 280, (100, 187, 250)
 CDNOW_CUTS = ("1997-03-25", "1997-11-09", "1998-03-31")
 
@@ -140,10 +142,25 @@ def with_last_histories(log: ListLog, patch: pytest.MonkeyPatch) -> None:
     """Let the base be fitted to the customers as they are at the log's end."""
     end = pass_all(log)
 
-    def past(_self: Learning, _now_ms: int) -> Past | None:
-        return end.past(log.events[-1].occurred_ms, Rules.from_settings(SETTINGS))
+    past = Learning.past
 
-    patch.setattr(Learning, "past", past)
+    def leaking(self: Learning, now_ms: int) -> Past | None:
+        honest, leaked = past(self, now_ms), end.past(log.events[-1].occurred_ms, RULES)
+        return honest and leaked and honest._replace(histories=leaked.histories)
+
+    patch.setattr(Learning, "past", leaking)
+
+
+def with_last_windows(log: ListLog, patch: pytest.MonkeyPatch) -> None:
+    """Let the regression be fitted to windows that last until the log's end."""
+    end = pass_all(log)
+    past = Learning.past
+
+    def leaking(self: Learning, now_ms: int) -> Past | None:
+        honest, leaked = past(self, now_ms), end.past(log.events[-1].occurred_ms, RULES)
+        return honest and leaked and honest._replace(windows=leaked.windows)
+
+    patch.setattr(Learning, "past", leaking)
 
 
 def pass_all(log: ListLog) -> MemoryPartition:
@@ -154,9 +171,9 @@ def pass_all(log: ListLog) -> MemoryPartition:
     return engine.partition
 
 
-@pytest.mark.parametrize("leak", [with_early_labels, with_last_features, with_last_histories])
+@pytest.mark.parametrize("leak", [with_early_labels, with_last_features, with_last_histories, with_last_windows])
 def test_a_leak_is_seen(shop: ListLog, tmp_path: Path, leak: Callable[[ListLog, pytest.MonkeyPatch], None]) -> None:
-    """A back-test that peeks, in one of three ways, breaks the law, and the check above says where."""
+    """A back-test that peeks, in one of four ways, breaks the law, and the check above says where."""
     said = []
     for log in (shop, shop.until(SHOP_CUTS[1])):
         with pytest.MonkeyPatch.context() as patch:

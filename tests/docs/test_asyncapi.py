@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from clv import topics
 from clv.errors import EventError
 from clv.events import REJECTION_REASONS, decode_event
+from clv.features import FEATURE_DIGEST, FEATURE_NAMES
 from clv.outcomes import BudgetSignal, DeadLetter, Erased, ModelAnnounced, Outcome
 from streams.codecs import Produced, to_record
 from tests.docs import asyncapi_document as generator
@@ -130,6 +131,14 @@ def test_an_outgoing_example_is_what_is_sent(name: str) -> None:
     assert shown["key"].encode() == sent.key
     assert shown["headers"] == {header: text.decode() for header, text in sent.headers}
     assert shown["payload"] == _read(sent)
+
+
+def test_the_training_example_has_this_builds_features() -> None:
+    """Its digest is that of the code's feature names, and it has a value for each."""
+    payload = generator.example("LabelMatured")["payload"]
+
+    assert payload["feature_digest"] == FEATURE_DIGEST
+    assert len(payload["features"]) == len(FEATURE_NAMES)
 
 
 def test_the_dead_letter_is_one() -> None:

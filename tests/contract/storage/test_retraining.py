@@ -54,6 +54,8 @@ def test_it_learns_refits_and_publishes(database: Database) -> None:
     digest = snapshot.ensemble_digest
     assert Ensemble(get_artifact(database, digest), digest).artifact.btyd_version == second.btyd == first.btyd
     assert snapshot.online is not None
+    assert snapshot.glm is not None
+    assert snapshot.glm.btyd_version == second.btyd
 
 
 def test_few_examples_make_no_ensemble(database: Database) -> None:

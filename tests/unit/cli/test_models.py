@@ -86,7 +86,7 @@ def test_a_version_is_shown_with_its_card(versions: list[str], capsys: pytest.Ca
     assert (card["version"], card["cause"], card["champion"], card["parent"]) == (
         versions[1],
         "refit",
-        "btyd",
+        "blend",
         versions[0],
     )
     assert card["window"]["example_count"] == card["metrics"]["clv"]["count"] > 0

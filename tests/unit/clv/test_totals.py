@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clv.features import FEATURE_NAMES
-from clv.ledger import CLICKED, OPENED, ORDER, REFUND, SENT, Entry
+from clv.features import FEATURE_NAMES, RECENT_HALF_LIVES_DAYS, code_of
+from clv.ledger import CLICKED, OPENED, ORDER, REFUND, SENT, Entry, fingerprint
 from clv.moments import features_at
 from clv.rules import DAY_MS, Rules
 from clv.testing import PartitionRig, email, order, refund
@@ -30,6 +31,19 @@ def day(number: float) -> float:
     return number * 86_400
 
 
+def recent(*days_ago: int) -> dict[str, object]:
+    """The recent purchases of somebody who bought so many days ago."""
+    return {
+        f"recent_purchases_{half}d": pytest.approx(sum(0.5 ** (days / half) for days in days_ago), rel=1e-12)
+        for half in (30, 60, 120)
+    }
+
+
+def category_code(category: str) -> int:
+    """The number of a category's name: its fingerprint, within what float32 holds."""
+    return fingerprint("category", category) % (2**24 - 1) + 1
+
+
 def test_one_order() -> None:
     """A single order repeats nothing: gaps and variations are 0."""
     acquisition = {"source": "search", "campaign_type": "brand", "cost": "2.00"}
@@ -44,6 +58,10 @@ def test_one_order() -> None:
         "category_count": 1,
         "acquisition_cost_minor": 200,
         "has_acquisition": 1,
+        "source_code": code_of("search"),
+        "campaign_code": code_of("brand"),
+        "category_code": category_code("hats"),
+        **recent(10),
     }
     record = order("c", "o1", day(100.5), "19.90", category="hats", acquisition=acquisition)
     assert expected == features([record], 110.75)
@@ -60,6 +78,7 @@ def test_orders_of_one_day_are_one_purchase() -> None:
         "first_purchase_value_minor": 1500,
         "last_purchase_value_minor": 1500,
         "revenue_minor": 1500,
+        **recent(1),
     }
     assert expected == features(records, 101.0)
 
@@ -79,6 +98,7 @@ def test_orders_of_value_zero_count_but_do_not_purchase() -> None:
         "first_purchase_value_minor": 1000,
         "last_purchase_value_minor": 1000,
         "revenue_minor": 1000,
+        **recent(30),
     }
     assert expected == features(records, 130)
     only = features([order("c", "o1", day(90), "0")], 95)
@@ -117,6 +137,8 @@ def test_repeats_refunds_and_emails() -> None:
         "email_sent_count": 4,
         "email_open_rate": 0.25,
         "email_click_rate": 0.25,
+        "category_code": category_code("hats"),
+        **recent(60, 50, 20),
     }
     assert expected == features(records, 160)
 
@@ -140,6 +162,38 @@ def test_attributes_dated_later_are_not_yet_known() -> None:
     rig.feed([order("c", "o1", day(100), "1"), order("c", "o2", day(105), "1", category="x", acquisition=acquisition)])
     early = dict(zip(FEATURE_NAMES, features_at(rig.state("c"), round(day(104.9) * 1000)), strict=True))
     assert (early["category_count"], early["has_acquisition"], early["acquisition_cost_minor"]) == (0, 0, 0)
+    assert (early["source_code"], early["campaign_code"], early["category_code"]) == (0, 0, 0)
+    late = dict(zip(FEATURE_NAMES, features_at(rig.state("c"), round(day(105) * 1000)), strict=True))
+    assert (late["source_code"], late["campaign_code"]) == (code_of("search"), code_of("brand"))
+
+
+def test_the_category_is_the_earliest_seen_whatever_came_first() -> None:
+    """An order that arrives late but is dated earlier gives the category's code."""
+    records = [
+        order("c", "o2", day(110), "1.00", category="shoes"),
+        order("c", "o1", day(109), "1.00", category="hats"),
+    ]
+    assert features(records, 120)["category_code"] == category_code("hats")
+
+
+@given(st.lists(st.integers(0, 3_000), min_size=1, max_size=40), st.integers(0, 400))
+def test_recent_purchases_equal_a_recount_of_all_purchase_days(quarters: list[int], later_days: int) -> None:
+    """Folded one by one, recent purchases are what a sum over all purchase days gives."""
+    totals = Totals()
+    for at in sorted(quarters):
+        totals.fold_order(at * DAY_MS // 4, at % 3 * 100)
+    bought = {at // 4 for at in quarters if at % 3}
+    today = max(quarters) // 4 + later_days
+    expected = [sum(0.5 ** ((today - on) / half) for on in bought) for half in RECENT_HALF_LIVES_DAYS]
+    assert totals.recent_as_of(today) == pytest.approx(expected if bought else [], rel=1e-9)
+
+
+@pytest.mark.parametrize("text", ["google", "größe", "\ud800"], ids=["plain", "umlaut", "surrogate"])
+def test_codes_fit_float32(text: str) -> None:
+    """A name's code survives float32, as snapshots store it, and is never that of no name."""
+    code = code_of(text)
+    assert 0 < code < 2**24
+    assert float(np.float32(code)) == code
 
 
 @given(

@@ -8,6 +8,7 @@ import numpy as np
 
 from clv.features import FEATURE_DIGEST, FEATURE_INDEX, FEATURE_NAMES
 from clv.outcomes import TrainingExample, rfc3339
+from clv.windows import Windows
 from models.batch import ExampleArrays
 
 if TYPE_CHECKING:
@@ -78,18 +79,24 @@ def example_arrays(count: int, seed: int = 0) -> ExampleArrays:
     return ExampleArrays(rows, values_of(rows, seed + 1), START_MS + 60_000 * np.arange(count, dtype=np.int64))
 
 
-LATER_MS = START_MS + 14_600 * DAY_MS
-"""So long after the first examples that one says nearly all there is to say about the models of today."""
+def windows(customers: int, seed: int = 0) -> Windows:
+    """Return windows of the same world: three for each customer, 30, 60 and 90 days long, ending a year on."""
+    rows = feature_rows(3 * customers, seed)
+    span = np.tile([30.0, 60.0, 90.0], customers)
+    value = np.round(values_of(rows, seed + 1) * span / 90.0)
+    as_of = START_MS + (365 - span.astype(np.int64)) * DAY_MS
+    return Windows(rows, as_of, span, value, np.repeat(np.arange(customers), 3))
 
 
-def example(row: Floats, value_minor: float, *, at_ms: int = START_MS, **predictions: float) -> TrainingExample:
-    """Return one matured example of 90 days as the topic carries it, scored at a moment."""
+def example(row: Floats, value_minor: float, *, day: int = 0, **predictions: float) -> TrainingExample:
+    """Return one matured example of 90 days as the topic carries it, predicted so many days after the start."""
+    as_of_ms = START_MS + day * DAY_MS
     said = {name: predictions.get(name, 0.0) for name in ("clv", "btyd", "glm", "online", "ensemble", "naive")}
     return TrainingExample(
         event_id="e",
         customer_id="c",
-        as_of=rfc3339(at_ms),
-        matured_at=rfc3339(at_ms + 90 * DAY_MS),
+        as_of=rfc3339(as_of_ms),
+        matured_at=rfc3339(as_of_ms + 90 * DAY_MS),
         moment="order",
         horizon_days=90,
         feature_digest=FEATURE_DIGEST,

@@ -10,7 +10,6 @@ import pytest
 
 from clv.errors import IncompatibleArtifact
 from clv.rules import DAY_MS
-from clv.windows import WindowSample
 from models import btyd
 from models.histories import Past
 from models.schedule import Schedule, ScheduleState, example_arrays, is_refit_due
@@ -33,10 +32,11 @@ class Data:
         self.count = examples
 
     def past(self, now_ms: int) -> Past | None:
-        """Return the customers, if there are any, and no windows."""
+        """Return the customers, if there are any."""
         self.asked.append(now_ms)
-        histories = btyd.histories_of(drawn.feature_rows(self.customers))
-        return Past(histories, WindowSample().windows()) if self.customers else None
+        if not self.customers:
+            return None
+        return Past(btyd.histories_of(drawn.feature_rows(self.customers)), drawn.windows(self.customers))
 
     def examples(self, now_ms: int) -> ExampleArrays:
         """Return so many examples."""
@@ -94,6 +94,8 @@ def test_a_refit_is_published_at_once_and_learning_once_a_day() -> None:
     snapshot = schedule.publish(at_day(28))
     assert snapshot is not None
     assert snapshot.btyd is not None
+    assert snapshot.glm is not None
+    assert snapshot.glm.btyd_version == snapshot.btyd.version
     assert snapshot.learned_through_ms == at_day(28)
 
 

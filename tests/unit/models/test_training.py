@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 import numpy as np
 import pytest
@@ -12,7 +14,15 @@ from models import btyd
 from models.prior import PRIOR
 from models.snapshot import ScorerSnapshot
 from models.training import MIN_ONLINE_EXAMPLES, Learner, LearnerState
-from tests.unit.models.histories import START_MS, example, example_arrays, feature_rows, values_of
+from tests.unit.models.histories import (
+    DAY_MS,
+    START_MS,
+    example,
+    example_arrays,
+    feature_rows,
+    values_of,
+    windows,
+)
 
 
 def taught(count: int, *, fitted: bool = True) -> Learner:
@@ -26,14 +36,28 @@ def taught(count: int, *, fitted: bool = True) -> Learner:
     return learner
 
 
+def mean_unit_of(learner: Learner) -> float:
+    """Return the mean unit of what the online model has learnt."""
+    return msgspec.json.decode(learner.to_state(), type=LearnerState).online.mean_unit_minor
+
+
 def test_an_example_is_judged_by_what_was_said_then() -> None:
     """Errors come from the predictions that the example carries, not from what the learner knows now."""
     learner = Learner(90)
-    learner.learn(
-        example(feature_rows(1)[0], 1_000.0, clv=900.0, btyd=400.0, online=600.0, ensemble=1_100.0, naive=5_000.0)
-    )
+    given = example(feature_rows(1)[0], 1_000.0, clv=900.0, btyd=400.0, glm=800.0, online=600.0, naive=5_000.0)
+    learner.learn(msgspec.structs.replace(given, ensemble_minor=1_100.0))
     mae = {name: metrics.mae for name, metrics in learner.metrics().items()}
-    assert mae == {"btyd": 600.0, "online": 400.0, "ensemble": 100.0, "blend": 300.0, "clv": 100.0, "naive": 4_000.0}
+    assert mae.pop("blend") == pytest.approx(1_000.0 - (400.0 + 800.0 * math.exp(2)) / (1.0 + math.exp(2)))
+    assert mae == {"btyd": 600.0, "glm": 200.0, "online": 400.0, "ensemble": 100.0, "clv": 100.0, "naive": 4_000.0}
+
+
+def test_a_model_alone_makes_no_blend() -> None:
+    """Where nobody but the base may have a part, there is no blend to judge or to choose."""
+    learner = taught(MIN_ONLINE_EXAMPLES)
+    learner.learn(example(feature_rows(1)[0], 1_000.0, clv=900.0, btyd=400.0, online=600.0, naive=5_000.0))
+    assert "blend" not in learner.metrics()
+    snapshot = learner.snapshot(START_MS)
+    assert (snapshot.champion, snapshot.weights) == ("btyd", {"btyd": 1.0})
 
 
 def test_a_model_that_did_not_answer_is_not_judged() -> None:
@@ -44,13 +68,20 @@ def test_a_model_that_did_not_answer_is_not_judged() -> None:
 
 
 @pytest.mark.parametrize("said", [5_000.0, 0.0], ids=["base", "prior"])
-def test_the_online_model_learns_relative_to_the_base_of_that_moment(said: float) -> None:
-    """The unit comes from the example's own expectation, or from the prior's where there was none."""
+def test_where_the_regression_said_nothing_the_present_base_counts(said: float) -> None:
+    """A base of that moment, which was to be corrected by nothing, would teach the online model another's correction."""
     learner, rows = Learner(90), feature_rows(1)
     learner.learn(example(rows[0], 100.0, clv=900.0, btyd=said, naive=9.0))
-    base = said or btyd.answer(PRIOR, btyd.histories_of(rows), horizon_days=90).value_minor[0]
-    state = msgspec.json.decode(learner.to_state(), type=LearnerState).online
-    assert state.mean_unit_minor == pytest.approx(base + 0.15 * rows[0, FEATURE_INDEX["mean_purchase_value_minor"]] + 1)
+    base = btyd.answer(PRIOR, btyd.histories_of(rows), horizon_days=90).value_minor[0]
+    assert mean_unit_of(learner) == pytest.approx(base + 0.15 * rows[0, FEATURE_INDEX["mean_purchase_value_minor"]] + 1)
+
+
+def test_the_online_model_learns_relative_to_the_regression_where_it_answered() -> None:
+    """The regression's prediction of that moment goes before the base's."""
+    learner, rows = Learner(90), feature_rows(1)
+    learner.learn(example(rows[0], 100.0, clv=900.0, btyd=5_000.0, glm=7_000.0, naive=9.0))
+    unit = 7_000.0 + 0.15 * rows[0, FEATURE_INDEX["mean_purchase_value_minor"]] + 1
+    assert mean_unit_of(learner) == pytest.approx(unit)
 
 
 def test_before_a_base_the_prior_answers() -> None:
@@ -60,19 +91,47 @@ def test_before_a_base_the_prior_answers() -> None:
 
 
 def test_online_is_published_from_a_minimum_on() -> None:
-    """The online model shadows unseen until it has learnt enough."""
+    """The online model shadows unseen until it has learnt enough, and has no part in the blend before it is proven."""
     assert taught(MIN_ONLINE_EXAMPLES - 1).snapshot(START_MS).online is None
     snapshot = taught(MIN_ONLINE_EXAMPLES).snapshot(START_MS)
     assert snapshot.online is not None
-    assert snapshot.weights == {"btyd": 0.5, "online": 0.5}
+    assert snapshot.weights == {"btyd": 1.0}
 
 
 def test_a_better_challenger_becomes_champion() -> None:
-    """Five hundred examples on which the blend was better make it answer."""
+    """Five hundred recent examples on which the online model was better make it answer, and lead the blend."""
+    learner = taught(1)
+    for number, row in enumerate(feature_rows(560)):
+        if number == 450:
+            assert learner.snapshot(START_MS).champion == "btyd"
+        learner.learn(example(row, 2_000.0, day=9_000, clv=6_000.0, btyd=6_000.0, online=2_200.0, naive=1.0))
+    snapshot = learner.snapshot(START_MS)
+    assert snapshot.champion == "online"
+    assert snapshot.weights["online"] > 0.99
+
+
+def test_old_predictions_say_little_of_a_challenger() -> None:
+    """Examples predicted when the models knew next to nothing make no champion, however many they are."""
+    learner = taught(1)
+    for row in feature_rows(900):
+        learner.learn(example(row, 2_000.0, day=30, clv=6_000.0, btyd=6_000.0, online=2_200.0, naive=1.0))
+    assert learner.snapshot(START_MS).champion == "btyd"
+
+
+def test_the_regression_answers_as_soon_as_it_is_fitted() -> None:
+    """Fitted to windows it joins the base in the blend; where windows become too few, it is gone."""
     learner = taught(0)
-    for row in feature_rows(500):
-        learner.learn(example(row, 2_000.0, clv=6_000.0, btyd=6_000.0, online=400.0, naive=1.0))
-    assert learner.snapshot(START_MS).champion == "blend"
+    assert learner.refit_glm(windows(150), START_MS + 365 * DAY_MS) is not None
+    snapshot = learner.snapshot(START_MS)
+    assert snapshot.champion == "blend"
+    assert snapshot.weights["glm"] == pytest.approx(math.exp(2) / (1.0 + math.exp(2)))
+    assert learner.refit_glm(windows(20), START_MS + 365 * DAY_MS) is None
+    assert (learner.snapshot(START_MS).champion, learner.snapshot(START_MS).glm) == ("btyd", None)
+
+
+def test_without_a_base_there_is_no_regression() -> None:
+    """It corrects the base, so nothing is fitted before that."""
+    assert Learner(90).refit_glm(windows(150), START_MS + 365 * DAY_MS) is None
 
 
 def test_a_pinned_candidate_is_champion_whatever_its_error() -> None:
@@ -80,12 +139,15 @@ def test_a_pinned_candidate_is_champion_whatever_its_error() -> None:
     learner = taught(0)
     for row in feature_rows(500):
         learner.learn(example(row, 2_000.0, clv=6_000.0, btyd=6_000.0, online=400.0, naive=1.0))
+    assert learner.candidates() == ("btyd", "online")  # a blend of what has not shown itself is the base alone
+    for row in feature_rows(900):
+        learner.learn(example(row, 2_000.0, day=14_600, clv=6_000.0, btyd=6_000.0, online=2_000.0, naive=1.0))
     assert learner.candidates() == ("btyd", "online", "blend")
     assert learner.relative_errors()["btyd"] == 1.0
     learner.pinned = "btyd"
     assert learner.snapshot(START_MS).champion == "btyd"
     learner.pinned = "ensemble"
-    assert learner.snapshot(START_MS).champion == "blend"
+    assert learner.snapshot(START_MS).champion == "online"
 
 
 def test_an_older_snapshot_comes_back_under_a_new_number() -> None:

@@ -22,7 +22,7 @@ from streams.policies import SCORER_NAME
 from streams.registry import Occasion
 from streams.trainer_store import TrainerStore, learn, stored_examples
 from streams.training import Publication, TrainerState, Training
-from tests.unit.models.histories import LATER_MS, example, feature_rows
+from tests.unit.models.histories import example, feature_rows
 from tests.unit.streams.shop import PARTITIONS, open_database, shop, store
 from tests.unit.streams.test_training import at_day, named
 
@@ -60,7 +60,7 @@ def prove_online(training: Training) -> None:
     """Let the online model have been right where the others were three times too high."""
     for row in feature_rows(900):
         predictions = {"clv": 6_000.0, "btyd": 6_000.0, "glm": 6_000.0, "online": 2_000.0, "naive": 1.0}
-        training.learner.learn(example(row, 2_000.0, at_ms=LATER_MS, **predictions))
+        training.learner.learn(example(row, 2_000.0, day=14_600, **predictions))
 
 
 def snapshot_of(published: Publication) -> ScorerSnapshot:
