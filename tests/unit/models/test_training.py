@@ -69,7 +69,7 @@ def test_a_model_that_did_not_answer_is_not_judged() -> None:
 
 @pytest.mark.parametrize("said", [5_000.0, 0.0], ids=["base", "prior"])
 def test_where_the_regression_said_nothing_the_present_base_counts(said: float) -> None:
-    """A base of that moment, which was to be corrected by nothing, would teach the online model another's correction."""
+    """Else the online model would learn a correction that is the regression's to make."""
     learner, rows = Learner(90), feature_rows(1)
     learner.learn(example(rows[0], 100.0, clv=900.0, btyd=said, naive=9.0))
     base = btyd.answer(PRIOR, btyd.histories_of(rows), horizon_days=90).value_minor[0]
