@@ -42,11 +42,9 @@ def fit(codes: Floats, ratio: Floats, weight: Floats, customer: Ints) -> tuple[T
     names, row_name = np.unique(codes, return_inverse=True)
     fold = customer % FOLDS
     weight = weight / weight.mean()
-    shape = (FOLDS, len(names))
     place = fold * len(names) + row_name
-    value = np.bincount(place, weight * ratio, FOLDS * len(names)).reshape(shape)
-    mass = np.bincount(place, weight, FOLDS * len(names)).reshape(shape)
-    without = _effects(value.sum(axis=0) - value, mass.sum(axis=0) - mass)
+    value, mass = (_added_up(place, rows, len(names)) for rows in (weight * ratio, weight))
+    without = _effects(_of_other_folds(value), _of_other_folds(mass))
     seen = np.unique(np.column_stack((row_name, customer)), axis=0)[:, 0]
     customers = np.bincount(seen, minlength=len(names))
     is_name = (names > 0) & (customers >= MIN_CUSTOMERS)
@@ -68,6 +66,16 @@ def apply(table: Table, codes: Floats) -> Floats:
     place = np.minimum(np.searchsorted(known[order], codes), len(known) - 1)
     result: Floats = np.where(known[order][place] == codes, effects[place], NO_EFFECT)
     return result
+
+
+def _added_up(place: Ints, rows: Floats, name_count: int) -> Floats:
+    sums: Floats = np.bincount(place, rows, FOLDS * name_count).astype(np.float64)
+    return sums.reshape(FOLDS, name_count)
+
+
+def _of_other_folds(sums: Floats) -> Floats:
+    # Added up without the fold: a difference of sums would keep a trace of its labels in the last bits.
+    return np.stack([np.delete(sums, fold, axis=0).sum(axis=0) for fold in range(FOLDS)])
 
 
 def _effects(value: Floats, mass: Floats) -> Floats:

@@ -10,14 +10,26 @@ import numpy as np
 import pytest
 
 from clv.errors import FeatureMismatch
+from clv.features import FEATURE_NAMES
+from clv.outcomes import rfc3339
 from models import btyd
 from models.ensemble import Ensemble, EnsembleArtifact, digest_of
+from models.glm import GlmState
 from models.online import OnlineModel, OnlineState
 from models.prior import PRIOR, naive_minor
 from models.scorer import SnapshotScorer
-from models.snapshot import ScorerSnapshot
+from models.snapshot import MEMBERS, ScorerSnapshot
 from models.training import Learner
-from tests.unit.models.histories import START_MS, absurd_rows, example, example_arrays, feature_rows, values_of
+from tests.unit.models.histories import (
+    DAY_MS,
+    START_MS,
+    absurd_rows,
+    example,
+    example_arrays,
+    feature_rows,
+    values_of,
+    windows,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +37,7 @@ if TYPE_CHECKING:
     from clv.ports import Floats
 
 LEARNT_AT_MS = START_MS + 1_000
+LONG_AGO_MS = START_MS - 9_000 * DAY_MS
 
 
 class Predict(Protocol):
@@ -42,12 +55,15 @@ def base_of(rows: Floats) -> Floats:
 
 @cache
 def taught() -> tuple[Learner, bytes]:
-    """Return a learner with all three models, and its ensemble's bytes."""
+    """Return a learner with all models, each of which has shown itself, and its ensemble's bytes."""
     learner = Learner(90)
     examples = example_arrays(800)
     learner.refit_btyd(btyd.histories_of(examples.features))
+    assert learner.refit_glm(windows(200), START_MS)
+    learner.learn(msgspec.structs.replace(example(examples.features[0], 0.0), as_of=rfc3339(LONG_AGO_MS)))
     for row, value in zip(examples.features, examples.value_minor, strict=True):
-        learner.learn(example(row, value, clv=2_500.0, btyd=2_500.0, naive=2_600.0))
+        said = example(row, value, clv=2_500.0, btyd=2_500.0, glm=2_490.0, online=2_520.0, naive=2_600.0)
+        learner.learn(msgspec.structs.replace(said, ensemble_minor=2_510.0))
     return learner, learner.refit_ensemble(examples)
 
 
@@ -69,6 +85,15 @@ def base(*, restored: bool = False) -> Predict:
     if restored:
         params = msgspec.json.decode(msgspec.json.encode(params), type=btyd.BtydParams)
     return lambda rows: btyd.answer(params, btyd.histories_of(rows), horizon_days=90).value_minor
+
+
+def regression(*, restored: bool = False) -> Predict:
+    """Return the windowed regression."""
+    state = taught()[0].glm
+    assert state is not None
+    if restored:
+        state = msgspec.json.decode(msgspec.json.encode(state), type=GlmState)
+    return lambda rows: state.predict(rows, btyd.answer(PRIOR, btyd.histories_of(rows), horizon_days=90))
 
 
 def online(*, restored: bool = False) -> Predict:
@@ -102,6 +127,8 @@ def scorer(*, restored: bool = False) -> Predict:
     ).named()
     if restored:
         snapshot = ScorerSnapshot.from_bytes(snapshot.to_bytes())
+    assert set(snapshot.weights) == set(MEMBERS)
+    assert all(weight > 0.05 for weight in snapshot.weights.values())
     loaded = SnapshotScorer(90).add(snapshot, Ensemble(blob))
     return lambda rows: loaded.score(rows, np.full(len(rows), LEARNT_AT_MS, dtype=np.int64)).clv
 
@@ -111,7 +138,7 @@ def scorer_unlearnt(*, restored: bool = False) -> Predict:
     return lambda rows: SnapshotScorer(90).score(rows, np.full(len(rows), LEARNT_AT_MS, dtype=np.int64)).clv
 
 
-MODELS = (prior, naive, base, online, online_unlearnt, ensemble, scorer, scorer_unlearnt)
+MODELS = (prior, naive, base, regression, online, online_unlearnt, ensemble, scorer, scorer_unlearnt)
 each_model = pytest.mark.parametrize("build", MODELS, ids=lambda build: build.__name__)
 
 
@@ -155,6 +182,34 @@ def test_a_row_depends_on_itself_alone(build: Callable[..., Predict]) -> None:
     assert predict(rows[::-1])[::-1].tolist() == whole
 
 
+@each_model
+def test_no_rows_give_no_answers(build: Callable[..., Predict]) -> None:
+    """An empty batch is answered by an empty one."""
+    assert build()(np.zeros((0, len(FEATURE_NAMES)))).tolist() == []
+
+
+def test_each_member_answers_as_it_does_alone() -> None:
+    """In the scorer's batch the learners stand on the regression, each with the support that it knows."""
+    learner, blob = taught()
+    snapshot = Learner.from_state(learner.to_state(), horizon_days=90).snapshot(LEARNT_AT_MS)
+    rows = feature_rows(200, seed=7)
+    batch = SnapshotScorer(90).add(snapshot, Ensemble(blob)).score(rows, np.full(200, LEARNT_AT_MS, dtype=np.int64))
+    assert snapshot.btyd is not None
+    assert snapshot.glm is not None
+    assert snapshot.online is not None
+    answer = btyd.answer(snapshot.btyd, btyd.histories_of(rows), horizon_days=90)
+    expected = snapshot.glm.predict(rows, answer)
+    assert batch.btyd.tolist() == answer.value_minor.tolist()
+    assert batch.glm.tolist() == expected.tolist()
+    assert batch.online.tolist() == snapshot.online.predict(rows, expected, snapshot.glm.support_minor).tolist()
+    assert batch.ensemble.tolist() == Ensemble(blob).predict(rows, expected, snapshot.glm.support_minor).tolist()
+    if snapshot.champion == "blend":
+        mixed = sum(getattr(batch, name) * weight for name, weight in snapshot.weights.items())
+        np.testing.assert_allclose(batch.clv, mixed, rtol=1e-12)
+    else:
+        assert batch.clv.tolist() == getattr(batch, snapshot.champion).tolist()
+
+
 def test_every_field_of_a_batch_depends_on_its_row_alone() -> None:
     """Interval, year, churn, next order and single models too are the same in batches of 500 and of one."""
     learner, blob = taught()
@@ -176,7 +231,11 @@ def test_other_features_are_refused_by_every_model() -> None:
     learner, blob = taught()
     artifact = msgspec.structs.replace(msgspec.msgpack.decode(blob, type=EnsembleArtifact), input_digest="other")
     snapshot = Learner.from_state(learner.to_state(), horizon_days=90).snapshot(LEARNT_AT_MS)
+    assert snapshot.glm is not None
+    foreign = msgspec.structs.replace(snapshot.glm, input_digest="other")
+    rows = feature_rows(2)
     refusals: tuple[Callable[[], object], ...] = (
+        lambda: foreign.predict(rows, btyd.answer(PRIOR, btyd.histories_of(rows), horizon_days=90)),
         lambda: OnlineModel(OnlineState(input_digest="other")),
         lambda: Ensemble(msgspec.msgpack.encode(artifact)),
         lambda: SnapshotScorer(90).add(msgspec.structs.replace(snapshot, feature_digest="other")),

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect, text
+from sqlalchemy import Connection, inspect, text
 
 from clv.errors import StoreError
 from storage.artifacts import Artifact, get_artifact
@@ -77,3 +77,54 @@ def test_what_was_stored_before_cards_stays(url: str, database: Database) -> Non
     assert (read_cards(database), read_events(database)) == ([], [])
     assert saved == load_learner(database, "trainer")
     assert get_artifact(database, given.digest) == given.payload
+
+
+def _insert(connection: Connection, table: str, changes: dict[str, object]) -> None:
+    """Insert a row with an empty value in every other column."""
+    empty: dict[str, object] = {
+        "INTEGER": 0,
+        "BIGINT": 0,
+        "FLOAT": 0.0,
+        "DOUBLE PRECISION": 0.0,
+        "BLOB": b"",
+        "BYTEA": b"",
+    }
+    row = {
+        column["name"]: empty.get(str(column["type"]).partition("(")[0], "")
+        for column in inspect(connection).get_columns(table)
+    } | changes
+    names, values = ", ".join(f'"{name}"' for name in row), ", ".join(f":{name}" for name in row)
+    connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({values})"), row)
+
+
+def _rows(connection: Connection, table: str, key: str) -> list[dict[str, object]]:
+    return [dict(row) for row in connection.execute(text(f"SELECT * FROM {table} ORDER BY {key}")).mappings()]
+
+
+def test_the_regressions_column_comes_and_goes_with_rows_in_place(url: str) -> None:
+    """Rows of a database without it keep everything and get 0; going back loses that column alone."""
+    keys = {"customers": "customer_id", "scores": "event_id", "training_examples": "event_id"}
+    upgrade(url)
+    database = Database(url)
+    downgrade(url, "0001")
+    with database.writing() as connection:
+        for table, key in keys.items():
+            for name in ("a", "b"):
+                _insert(connection, table, {key: name, "btyd_minor": 12.5, "clv_minor": 7})
+        before = {table: _rows(connection, table, key) for table, key in keys.items()}
+    assert all("glm_minor" not in row for rows in before.values() for row in rows)
+
+    upgrade(url)
+
+    with database.writing() as connection:
+        after = {table: _rows(connection, table, key) for table, key in keys.items()}
+        for table in keys:
+            connection.execute(text(f"UPDATE {table} SET glm_minor = 9.25"))
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    assert after == {table: [row | {"glm_minor": 0.0} for row in rows] for table, rows in before.items()}
+
+    downgrade(url, "0001")
+
+    with database.reading() as connection:
+        assert before == {table: _rows(connection, table, key) for table, key in keys.items()}
+    database.close()
