@@ -10,6 +10,7 @@ import pytest
 
 from backtest.days import days_of
 from backtest.engine import Engine
+from clv.events import OrderPlaced
 from clv.outcomes import Score, rfc3339
 from clv.rules import DAY_MS
 from clv.settings import HOUR_MS, Settings
@@ -112,6 +113,60 @@ def test_every_prediction_is_finite_and_inside_its_interval(events: Sequence[Cus
         rows += len(said.moments) + said.unscored
     last = days[-1].number
     assert rows == sum(day <= last for _, day in expected_moments(log))
+
+
+SHOP = shop_log(90, 190).events
+STRANGE: dict[str, Sequence[CustomerEvent]] = {
+    "one order of a billion": [*SHOP, order("whale", 40.5, 10**11)],
+    "a billion between small orders": [*SHOP, *(order("whale", 40.5 + d, 10 ** (11 - 8 * (d % 2))) for d in range(4))],
+    "five thousand orders": [*SHOP, *(order("busy", 5 + n / 50, 1_000, number=n) for n in range(5_000))],
+    "five thousand orders of one day": [*SHOP, *(order("busy", 5.1 + n / 10_000, 100, number=n) for n in range(5_000))],
+    "five thousand orders of the only one": [order("busy", 5 + n / 50, 1_000, number=n) for n in range(5_000)],
+    "a year's gap": [*shop_log(90, 60).events, *(order(f"c{n:07d}", 425 + n / 10, 2_000) for n in range(30))],
+    "identical orders": [order(f"c{n}", 7 * week, 1_000) for n in range(60) for week in range(26)],
+    "three customers": [order("abcaba"[n], day, 900 * n + 5) for n, day in enumerate((0, 3, 30, 61, 170, 240))],
+}
+MOST_TIMES = 20
+MODELS = ("clv", "btyd", "glm", "online", "ensemble", "naive")
+
+
+def greatest_windows(events: Sequence[CustomerEvent], horizon_days: int) -> list[tuple[int, int]]:
+    """Return moments and what any customer had bought at most within a horizon by then."""
+    bought: dict[str, list[OrderPlaced]] = {}
+    found = []
+    most = 0
+    for event in events:
+        if isinstance(event, OrderPlaced):
+            mine = bought.setdefault(event.customer_id, [])
+            mine.append(event)
+            while mine[0].occurred_ms <= event.occurred_ms - horizon_days * DAY_MS:
+                mine.pop(0)
+            most = max(most, sum(one.total_minor for one in mine))
+            found.append((event.occurred_ms, most))
+    return found
+
+
+@pytest.mark.parametrize("events", STRANGE.values(), ids=STRANGE)
+def test_no_model_is_carried_away(events: Sequence[CustomerEvent]) -> None:
+    """Every model's every prediction is finite and at most 20 times what anybody has bought within a horizon so far."""
+    log = ListLog(sorted(events, key=lambda event: event.occurred_ms))
+    engine = Engine(Settings(refit_days=45))
+    greatest = greatest_windows(log.events, Settings().horizon_days)
+    answered = set()
+    most = 0
+    for day in days_of(log):
+        while greatest and greatest[0][0] < day.end_ms:
+            most = greatest.pop(0)[1]
+        scores = engine.pass_day(day).scores
+        for name in (*MODELS, "lower", "upper", "clv_year"):
+            values = getattr(scores, name)
+            assert np.isfinite(values).all()
+            assert (values >= 0).all()
+            answered |= {name} if values.any() else set()
+        for name in MODELS:
+            assert (getattr(scores, name) <= MOST_TIMES * most).all(), (day.number, name)
+    assert {"clv", "btyd"} <= answered
+    assert ("glm" in answered) == (len({event.customer_id for event in events}) >= 50)
 
 
 @pytest.mark.parametrize("before", [[], [refund("a", 0, 5)]], ids=["unknown", "known for a refund"])

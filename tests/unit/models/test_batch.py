@@ -55,6 +55,18 @@ def test_rows_do_not_depend_on_the_batch(blob: bytes) -> None:
         assert np.concatenate(parts).tolist() == whole
 
 
+def test_corrections_fade_beyond_the_support(blob: bytes) -> None:
+    """At four times the support half of the correction counts, in logs; up to it all of it does."""
+    ensemble, rows, base = Ensemble(blob), feature_rows(100, seed=4), np.full(100, 3_000.0)
+    unit = relative.unit_minor(rows, base)
+    whole = np.log(ensemble.predict(rows, base) / unit)
+    assert np.abs(whole).max() > 0.1
+    assert ensemble.predict(rows, base, float(unit.max())).tolist() == ensemble.predict(rows, base).tolist()
+    for place in range(100):
+        faded = ensemble.predict(rows, base, float(unit[place]) / 4.0)
+        assert np.log(faded[place] / unit[place]) == pytest.approx(whole[place] / 2.0, abs=1e-9)
+
+
 def test_absurd_rows_are_bounded(blob: bytes) -> None:
     """Rows beyond all reason get finite, positive answers."""
     predicted = Ensemble(blob).predict(absurd_rows(), np.array([0.0, 1e14, 1.0, 1e-3, 1e14, 1e300]))

@@ -68,7 +68,15 @@ def test_latest_histories_take_each_customers_last_row() -> None:
 def test_naive_rate_counts_at_least_a_horizon_of_age() -> None:
     """A first order a moment ago is one order in a horizon; two in 180 days are one in 90."""
     rows = feature_rows(2)
-    for name, values in {"order_count": (1, 2), "customer_age_days": (0, 180)}.items():
+    for name, values in {"revenue_minor": (700, 1_400), "customer_age_days": (0, 180)}.items():
         rows[:, FEATURE_INDEX[name]] = values
-    rows[:, FEATURE_INDEX["mean_purchase_value_minor"]] = 700.0
     assert naive_minor(rows, horizon_days=90).tolist() == [700.0, 700.0]
+
+
+def test_naive_counts_orders_of_one_day_once() -> None:
+    """Ten orders on one purchase day are worth what they brought together, not ten times that."""
+    rows = feature_rows(1)
+    for name, value in {"order_count": 10, "revenue_minor": 700, "mean_purchase_value_minor": 700}.items():
+        rows[:, FEATURE_INDEX[name]] = value
+    rows[:, FEATURE_INDEX["customer_age_days"]] = 0
+    assert naive_minor(rows, horizon_days=90).tolist() == [700.0]

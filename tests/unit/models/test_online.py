@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from clv.errors import FeatureMismatch
+from models import relative
 from models.online import OnlineModel, OnlineState
 from models.relative import INPUT_NAMES
 from tests.unit.models.histories import absurd_rows, feature_rows, values_of
@@ -48,6 +49,17 @@ def test_absurd_examples_leave_it_finite_and_bounded() -> None:
     predicted = model.to_state().predict(np.vstack([rows, usual]), np.full(56, 1_000.0))
     assert np.isfinite(predicted).all()
     assert (predicted[6:] <= (1_000.0 + 0.15 * usual[:, 5] + 1.0) * np.exp(1.5) * (1 + 1e-12)).all()
+
+
+def test_corrections_fade_beyond_the_support() -> None:
+    """At four times the support half of the correction counts, in logs; up to it all of it does."""
+    state, rows, base = learnt().to_state(), feature_rows(100, seed=7), np.full(100, 3_000.0)
+    unit = relative.unit_minor(rows, base)
+    whole = np.log(state.predict(rows, base) / unit)
+    assert state.predict(rows, base, float(unit.max())).tolist() == state.predict(rows, base).tolist()
+    for place in range(100):
+        faded = state.predict(rows, base, float(unit[place]) / 4.0)
+        assert np.log(faded[place] / unit[place]) == pytest.approx(whole[place] / 2.0, abs=1e-9)
 
 
 def test_weights_out_of_bounds_are_drawn_back() -> None:
