@@ -19,6 +19,7 @@ from streams.admin import group_lag
 from streams.child_process import ChildProcess
 from streams.lag import measure_lag
 from streams.topics import orders_group, topic_ids
+from streams.trainer_store import TrainerStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -100,6 +101,13 @@ def is_caught_up(topology: Topology) -> bool:
     """Look after the roles, and tell whether everyone has caught up with all that was sent."""
     topology.look_after()
     return has_caught_up(topology.connected(), topology.database)
+
+
+def has_learned(topology: Topology, settings: Settings) -> bool:
+    """Tell whether the trainer, too, has come as far as event time, and what it announced is stored."""
+    kept = TrainerStore(settings, topology.database)
+    kept.load()
+    return kept.state().through_ms >= summarise(topology.database).watermark_ms and is_caught_up(topology)
 
 
 def worker_lag(settings: Settings) -> int:
