@@ -83,6 +83,11 @@ class SnapshotScorer:
         """The snapshots held, oldest first."""
         return self._snapshots
 
+    def reference_at(self, as_of_ms: int) -> tuple[float, ...]:
+        """Return whom the snapshot that answers at a moment holds for typical, a feature row; empty if nobody."""
+        position = int(np.searchsorted(self._since_ms, as_of_ms, side="right"))
+        return self._snapshots[position - 1].reference if position else ()
+
     def has_ensemble(self, digest: str) -> bool:
         """Whether the ensemble of this digest is loaded, so that ``add`` needs no bytes for it."""
         return digest in self._ensembles

@@ -31,6 +31,7 @@ class ScorerSnapshot(msgspec.Struct, frozen=True):
     ``version`` is empty until ``named``. Without ``btyd`` the prior answers. ``ensemble_digest`` is empty without an
     ensemble. ``champion`` is one of ``MEMBERS``, ``BLEND`` or ``PRIOR_NAME``; ``weights`` are the blend's, of members
     that are there. ``learned_through_ms`` is the latest event time that influenced any part, epoch milliseconds.
+    ``reference`` is the typical customer's feature row, against which scores are explained; empty where none is known.
     """
 
     sequence: int
@@ -43,6 +44,7 @@ class ScorerSnapshot(msgspec.Struct, frozen=True):
     champion: str = PRIOR_NAME
     weights: dict[str, float] = {}
     intervals: IntervalFactors = IntervalFactors()
+    reference: tuple[float, ...] = ()
     feature_digest: str = FEATURE_DIGEST
     format: str = FORMAT
     version: str = ""
@@ -73,7 +75,7 @@ class ScorerSnapshot(msgspec.Struct, frozen=True):
     def named(self) -> ScorerSnapshot:
         """Return it with its version: the sequence number and a digest of the content."""
         content = msgspec.structs.replace(self, version="")
-        return msgspec.structs.replace(content, version=f"{self.sequence:06d}-{_digest(content)[:12]}")
+        return msgspec.structs.replace(content, version=f"{self.sequence:06d}-{_content_digest(content)[:12]}")
 
     def to_bytes(self) -> bytes:
         """Return it as JSON; the same snapshot gives the same bytes."""
@@ -107,5 +109,13 @@ class ScorerSnapshot(msgspec.Struct, frozen=True):
             raise FeatureMismatch(f"snapshot {self.version} has features {self.feature_digest}, not {FEATURE_DIGEST}")
 
 
-def _digest(content: msgspec.Struct) -> str:
+def _digest(content: msgspec.Struct | dict[str, object]) -> str:
     return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
+
+
+def _content_digest(snapshot: ScorerSnapshot) -> str:
+    content = msgspec.to_builtins(snapshot)
+    if not snapshot.reference:
+        # Snapshots were named before they had one: they keep their names.
+        del content["reference"]
+    return _digest(content)

@@ -22,6 +22,7 @@ from models.evaluation import Metrics, Prequential, blend_weights, choose_champi
 from models.glm import GlmState
 from models.online import OnlineModel, OnlineState
 from models.prior import PRIOR
+from models.reference import typical
 from models.snapshot import BLEND, MEMBERS, PRIOR_NAME, ScorerSnapshot
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class LearnerState(msgspec.Struct, frozen=True):
     first_ms: int = -1
     prequential: Prequential = msgspec.field(default_factory=Prequential)
     residuals: Residuals = msgspec.field(default_factory=Residuals)
+    reference: tuple[float, ...] = ()
     feature_digest: str = FEATURE_DIGEST
     format: str = FORMAT
 
@@ -89,6 +91,7 @@ class Learner:
         self._online_count = given.online.learned_count
         self._prequential = given.prequential
         self._residuals = given.residuals
+        self._reference = given.reference
 
     @property
     def learned_count(self) -> int:
@@ -143,7 +146,11 @@ class Learner:
         return self.btyd
 
     def refit_glm(self, windows: Windows, now_ms: int) -> GlmState | None:
-        """Refit the regression to windows that ended no later than ``now_ms``; None where they are too few."""
+        """Refit the regression to windows that ended no later than ``now_ms``; None where they are too few.
+
+        Who is typical is taken from the same windows; without any, whoever was typical stays.
+        """
+        self._reference = typical(windows, now_ms) or self._reference
         if self.btyd is not None:
             self.glm = glm.fit(windows, self.btyd, now_ms=now_ms, horizon_days=self.horizon_days)
         return self.glm
@@ -195,6 +202,7 @@ class Learner:
             champion=self.champion,
             weights=weights,
             intervals=self._residuals.factors(),
+            reference=self._reference,
         ).named()
 
     def republish(self, snapshot: ScorerSnapshot, learned_through_ms: int) -> ScorerSnapshot:
@@ -222,6 +230,7 @@ class Learner:
                 first_ms=self._first_ms,
                 prequential=self._prequential,
                 residuals=self._residuals,
+                reference=self._reference,
             ),
             order="sorted",
         )
