@@ -58,11 +58,15 @@ INPUT_NAMES = (
     "email_click_rate",
     "acquisition_cost",
     "has_acquisition",
-    "source_effect",
-    "campaign_effect",
-    "category_effect",
+    "source_effect_x_newness",
+    "campaign_effect_x_newness",
+    "category_effect_x_newness",
 )
-"""Logs of counts, days and money; rates and shares as they are; effects as ``models.encoding`` has learnt them."""
+"""Logs of counts, days and money; rates and shares as they are; effects as ``models.encoding`` has learnt them.
+
+What a name says counts by a customer's newness, 60 days over 60 days more than its age: the longer somebody has been
+known, the more of it BTYD has seen already (on ``producers.generator``, whole effects made older customers worse).
+"""
 INPUT_DIGEST = hashlib.sha256("\n".join(INPUT_NAMES).encode()).hexdigest()[:16]
 MIN_WINDOWS = 300
 MIN_CUSTOMERS = 50
@@ -75,6 +79,7 @@ SUPPORT_QUANTILE = 0.98
 """Beyond this quantile of what was learnt from, corrections fade: there the base is believed."""
 _POWER = 1.5
 _HALF_LIFE_DAYS = 120.0
+_NEW_DAYS = 60.0
 # Ridge penalties: as for a normal prior on the weights, less the more customers there are.
 _PENALTY, _PENALTY_CUSTOMERS = 0.002, 12.0
 
@@ -211,6 +216,7 @@ def _inputs(features: Floats, answer: BtydAnswer, encoded: list[Floats]) -> Floa
     silence = np.log1p(np.maximum(days - _column(features, "last_purchase_age_days"), 0.0))
     purchases = np.maximum(_column(features, "repeat_purchase_count"), 0.0) + 1.0
     never, once = (purchases == 1.0).astype(np.float64), (purchases == 2.0).astype(np.float64)
+    newness = _NEW_DAYS / (_NEW_DAYS + np.maximum(days, 0.0))
     rows = [
         repeats,
         silence,
@@ -237,7 +243,7 @@ def _inputs(features: Floats, answer: BtydAnswer, encoded: list[Floats]) -> Floa
         _column(features, "email_click_rate"),
         logged("acquisition_cost_minor"),
         _column(features, "has_acquisition"),
-        *encoded,
+        *(effect * newness for effect in encoded),
     ]
     return np.stack(rows)
 

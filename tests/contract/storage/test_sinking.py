@@ -87,6 +87,17 @@ def test_the_newest_score_wins_and_history_keeps_all(database: Database) -> None
     assert [row["event_id"] for row in _rows(database, tables.scores)] == ["e1", "e2", "e3"]
 
 
+def test_what_each_model_said_is_stored(database: Database) -> None:
+    """A score's row and its customer's hold every model's answer as it was sent."""
+    outputs = OutputTopics()
+    outputs.score("e1", "c1", btyd_minor=1.5, glm_minor=2.25, online_minor=3.125, ensemble_minor=4.5)
+    write_batch(database, outputs.batch())
+    for table in (tables.customers, tables.scores):
+        (row,) = _rows(database, table)
+        said = [row[f"{name}_minor"] for name in ("btyd", "glm", "online", "ensemble")]
+        assert said == [1.5, 2.25, 3.125, 4.5]
+
+
 def test_a_stale_sink_writes_nothing(database: Database) -> None:
     """A sink whose offsets are not the database's is refused as a whole."""
     outputs = _everything()

@@ -31,10 +31,19 @@ def answer_of(rows: Floats) -> BtydAnswer:
     return btyd.answer(PRIOR, btyd.histories_of(rows), horizon_days=90)
 
 
+def new_rows(count: int, seed: int) -> Floats:
+    """Return feature rows of customers who first bought ten days ago."""
+    rows = feature_rows(count, seed)
+    age, last = FEATURE_INDEX["customer_age_days"], FEATURE_INDEX["last_purchase_age_days"]
+    rows[:, last] *= 10.0 / np.maximum(rows[:, age], 1e-9)
+    rows[:, age] = 10.0
+    return rows
+
+
 def world(customers: int = 900, seed: int = 0) -> Windows:
-    """Return windows whose values are what the prior expects times their source's factor, and noise."""
+    """Return windows of new customers, worth what the prior expects times their source's factor, and noise."""
     rng = np.random.default_rng(seed)
-    rows = feature_rows(3 * customers, seed)
+    rows = new_rows(3 * customers, seed)
     customer = np.repeat(np.arange(customers), 3)
     rows[:, SOURCE] = rng.choice(list(FACTORS), customers)[customer]
     factor = np.array([FACTORS[code] for code in rows[:, SOURCE]])
@@ -59,13 +68,22 @@ def state() -> GlmState:
 
 def test_it_finds_a_known_effect(state: GlmState) -> None:
     """Customers of sources worth twice and half are predicted near twice and half of what others are."""
-    rows = feature_rows(400, seed=9)
+    rows = new_rows(400, seed=9)
     predicted = {}
     for code in FACTORS:
         rows[:, SOURCE] = code
         predicted[code] = state.predict(rows, answer_of(rows))
     assert np.median(predicted[GOOD] / predicted[PLAIN]) == pytest.approx(2.0, rel=0.2)
     assert np.median(predicted[BAD] / predicted[PLAIN]) == pytest.approx(0.5, rel=0.2)
+
+
+def test_a_name_says_less_of_those_who_are_known_longer(state: GlmState) -> None:
+    """A source's part halves by 60 days of age, and goes on falling."""
+    rows = np.repeat(feature_rows(1, seed=4), 4, axis=0)
+    rows[:, SOURCE] = [GOOD, 0.0, GOOD, 0.0]
+    rows[:, FEATURE_INDEX["customer_age_days"]] = [0.0, 0.0, 60.0, 60.0]
+    terms = state.terms(rows, answer_of(rows))[glm.INPUT_NAMES.index("source_effect_x_newness")]
+    assert terms[2] - terms[3] == pytest.approx((terms[0] - terms[1]) / 2.0, rel=1e-9)
 
 
 def test_what_it_adds_up_explains_its_answer(state: GlmState) -> None:
@@ -77,7 +95,7 @@ def test_what_it_adds_up_explains_its_answer(state: GlmState) -> None:
     limit = np.log(glm.MAX_FACTOR)
     raw = np.clip(state.intercept + terms.sum(axis=0), -limit, limit) * state.fade(rows, answer)
     np.testing.assert_allclose(state.log_factor(rows, answer), raw, rtol=1e-12)
-    worth = terms[glm.INPUT_NAMES.index("source_effect")]
+    worth = terms[glm.INPUT_NAMES.index("source_effect_x_newness")]
     assert worth[0] > worth[1] > worth[2]
 
 
