@@ -65,6 +65,9 @@ def card_lines(card: ModelCard, *, digits: int) -> Iterator[str]:
     yield _line("examples", f"{window.example_count}, scored from {window.first_as_of or '-'}")
     yield _line("", f"to {window.last_as_of or '-'}, the last matured {window.last_matured_at or '-'}")
     yield _line("customers", f"{card.customers}, of them {card.repeat_customers} bought again")
+    if card.glm:
+        windows, customers = card.glm.window_count, card.glm.customer_count
+        yield _line("glm windows", f"{windows}, of {customers} customers, over btyd {card.glm.btyd_version}")
     yield _line("members", pairs(card.members))
     yield _line("weights", pairs(card.weights))
     if card.ensemble:

@@ -127,7 +127,7 @@ def show_history(*, is_json: _JSON = False) -> None:
 
 @app.command("promote")
 def promote(
-    model: Annotated[str, typer.Argument(help="btyd, online, ensemble or blend, or a version of theirs in use.")],
+    model: Annotated[str, typer.Argument(help="btyd, glm, online, ensemble or blend, or a version of theirs in use.")],
     *,
     is_json: _JSON = False,
 ) -> None:

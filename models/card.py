@@ -43,8 +43,9 @@ class Evidence(msgspec.Struct, frozen=True):
     """What was known when the champion was chosen.
 
     ``relative_errors`` are the recent deviances of the model before and of the one after over the reference's, null
-    below the minimum of examples; ``margin`` is by how much a challenger must be better. ``restores`` names the version
-    that a rollback brought back.
+    below the minimum of examples. ``standings`` are the same drawn towards what is expected, the less is known the
+    more: they decide, of candidates that are there; ``margin`` is by how much a challenger must stand better.
+    ``restores`` names the version that a rollback brought back.
     """
 
     relative_errors: dict[str, float | None]
@@ -52,13 +53,15 @@ class Evidence(msgspec.Struct, frozen=True):
     margin: float
     reference: str
     restores: str = ""
+    standings: dict[str, float] = {}
 
 
 class Switch(msgspec.Struct, frozen=True):
     """Who answered before a version and who answers since, with the reason; equal where a person only pinned.
 
-    ``cause`` is ``fitted`` (the first models, or the one before is gone), ``error`` (a challenger was better by the
-    margin), or what a person asked for: ``promote``, ``rollback``, ``unpin``. ``at`` is event time.
+    ``cause`` is ``fitted`` (the first models, the one before is gone, or the reference stands alone no longer and what
+    is expected to be better has its place, unproven), ``error`` (a challenger stood better by the margin), or what a
+    person asked for: ``promote``, ``rollback``, ``unpin``. ``at`` is event time.
     """
 
     version: str
@@ -89,16 +92,24 @@ class EnsembleFacts(msgspec.Struct, frozen=True):
     btyd_version: str = ""
 
 
+class GlmFacts(msgspec.Struct, frozen=True):
+    """What the regression was fitted to: windows of the recent past, their customers, and the base under it."""
+
+    window_count: int
+    customer_count: int
+    btyd_version: str
+
+
 class ModelCard(msgspec.Struct, frozen=True):
     """All that is to be known of a published version of a model.
 
     ``cause`` says what was essential about the publication. ``learned_through_at`` is the latest event time that
     influenced it, ``digest`` the SHA-256 of its bytes. ``customers`` and ``repeat_customers`` are those that the base
-    was fitted to. ``members`` are the parts' versions, ``weights`` the blend's. ``metrics`` are the prequential figures
-    by candidate through this version, ``relative_errors`` the recent deviances over the reference's; money is in minor
-    units, deviances in their square roots. ``switch`` says since when and why ``champion`` answers. ``parent`` is the
-    version published before, ``restores`` the one that a rollback brought back: then window, base and members are of
-    that one, figures of now.
+    was fitted to, ``glm`` what the regression was, None without one. ``members`` are the parts' versions, ``weights``
+    the blend's. ``metrics`` are the prequential figures by candidate through this version, ``relative_errors`` the
+    recent deviances over the reference's; money is in minor units, deviances in their square roots. ``switch`` says
+    since when and why ``champion`` answers. ``parent`` is the version published before, ``restores`` the one that a
+    rollback brought back: then window, base, regression and members are of that one, figures of now.
     """
 
     name: str
@@ -125,6 +136,7 @@ class ModelCard(msgspec.Struct, frozen=True):
     pin: Pin | None
     parent: str = ""
     restores: str = ""
+    glm: GlmFacts | None = None
 
     def to_json(self) -> str:
         """Return it as JSON; the same card gives the same text."""

@@ -112,6 +112,10 @@ class Learner:
         """Return each candidate's recent deviance over the reference's; none below the minimum of examples."""
         return {name: self._prequential.relative_error(name) for name in self.candidates()}
 
+    def standings(self) -> dict[str, float]:
+        """Return what decides between candidates: relative error, drawn towards what is expected of each."""
+        return {name: self._prequential.standing(name) for name in self.candidates()}
+
     def learn(self, example: TrainingExample) -> None:
         """Judge every model by what it said then, then let the online model learn the example, relative to the base.
 

@@ -11,8 +11,19 @@ from clv.errors import IncompatibleArtifact
 from clv.events import parse_time_ms
 from clv.features import FEATURE_DIGEST, FEATURE_NAMES
 from clv.outcomes import rfc3339
-from models import batch, evaluation
-from models.card import CardCause, EnsembleFacts, Evidence, ModelCard, Pin, Switch, SwitchCause, Window, ensemble_facts
+from models import batch, evaluation, glm
+from models.card import (
+    CardCause,
+    EnsembleFacts,
+    Evidence,
+    GlmFacts,
+    ModelCard,
+    Pin,
+    Switch,
+    SwitchCause,
+    Window,
+    ensemble_facts,
+)
 from models.snapshot import MEMBERS, PRIOR_NAME
 from models.training import MIN_ONLINE_EXAMPLES
 from storage.artifacts import get_artifact
@@ -134,8 +145,10 @@ class Registry:
         before = self._state.switch.after if self._state.switch else PRIOR_NAME
         if before == snapshot.champion and not occasion.is_personal:
             return None
-        errors = self._learner.relative_errors()
-        cause: SwitchCause = "error" if before in errors else "fitted"
+        errors, standings = self._learner.relative_errors(), self._learner.standings()
+        # From the reference it is expectation that leads on to what has no error of its own yet.
+        is_unproven = before == evaluation.REFERENCE and errors.get(snapshot.champion) is None
+        cause: SwitchCause = "fitted" if before not in errors or is_unproven else "error"
         if occasion.cause and occasion.cause != "refit":
             cause = occasion.cause
         evidence = Evidence(
@@ -144,6 +157,7 @@ class Registry:
             margin=evaluation.MARGIN,
             reference=evaluation.REFERENCE,
             restores=occasion.restores,
+            standings={name: standings[name] for name in (before, snapshot.champion) if name in standings},
         )
         at = rfc3339(snapshot.learned_through_ms)
         return Switch(snapshot.version, at, cause, before, snapshot.champion, evidence)
@@ -178,6 +192,9 @@ class Registry:
                 "refit_days": self._settings.refit_days,
                 "champion_margin": evaluation.MARGIN,
                 "champion_min_examples": evaluation.MIN_EXAMPLES,
+                "glm_min_windows": glm.MIN_WINDOWS,
+                "glm_min_customers": glm.MIN_CUSTOMERS,
+                "glm_min_buying_windows": glm.MIN_BUYING_WINDOWS,
                 "online_min_examples": MIN_ONLINE_EXAMPLES,
                 "ensemble_min_examples": batch.MIN_EXAMPLES,
                 "ensemble_max_examples": batch.MAX_EXAMPLES,
@@ -186,6 +203,7 @@ class Registry:
             weights=dict(snapshot.weights),
             ensemble_digest=snapshot.ensemble_digest,
             ensemble=None,
+            glm=_glm_facts(snapshot),
             metrics={name: msgspec.to_builtins(metrics) for name, metrics in learner.metrics().items()},
             relative_errors=learner.relative_errors(),
             champion=snapshot.champion,
@@ -224,6 +242,11 @@ def registered(
         used_digests=frozenset({used_ensemble} - {""}),
     )
     return Registered([_stored_card(card)] if card else [], [_stored_event(switch)] if switch else [], retention)
+
+
+def _glm_facts(snapshot: ScorerSnapshot) -> GlmFacts | None:
+    state = snapshot.glm
+    return GlmFacts(state.window_count, state.customer_count, state.btyd_version) if state else None
 
 
 def _stored_card(card: ModelCard) -> StoredCard:

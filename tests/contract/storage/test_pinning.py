@@ -131,11 +131,13 @@ def test_a_promoted_candidate_answers_and_stays(database: Database, trained: lis
     assert snapshots(database)[0].champion == "online"
 
 
-def test_a_part_is_promoted_by_its_version(database: Database, trained: list[ScorerSnapshot]) -> None:
+@pytest.mark.parametrize("part", ["glm", "ensemble"])
+def test_a_part_is_promoted_by_its_version(database: Database, trained: list[ScorerSnapshot], part: str) -> None:
     """The beginning of the version of a part in use names that part; twice is once."""
-    version = trained[-1].model_versions.ensemble
-    first, second = promote(SETTINGS, database, version), promote(SETTINGS, database, "ensemble")
-    assert (first.champion, first.is_new) == ("ensemble", True)
+    version = getattr(trained[-1].model_versions, part)
+    first, second = promote(SETTINGS, database, version[:8]), promote(SETTINGS, database, part)
+    assert (first.champion, first.is_new) == (part, True)
+    assert answers(database, trained[-1].learned_through_ms)[0] == first.version
     assert second._replace(is_new=True, events=first.events) == first
     assert not second.is_new
     assert scorer_events(second) == scorer_events(first)
@@ -177,6 +179,7 @@ def test_an_older_version_answers_again(database: Database, trained: list[Scorer
     first = ModelCard.from_json(read_cards(database)[0].card)
     assert (card.cause, card.restores, card.parent) == ("rollback", old.version, new.version)
     assert (card.window, card.customers, card.members) == (first.window, first.customers, first.members)
+    assert card.glm == first.glm != ModelCard.from_json(read_cards(database)[1].card).glm
     assert [event.version for event in scorer_events(result)] == [newest.version]
     assert len(result.events) == 1
 

@@ -101,6 +101,26 @@ def _rows(connection: Connection, table: str, key: str) -> list[dict[str, object
     return [dict(row) for row in connection.execute(text(f"SELECT * FROM {table} ORDER BY {key}")).mappings()]
 
 
+def test_without_cards_the_regressions_column_keeps_its_values(url: str, database: Database) -> None:
+    """One step back from cards takes cards and events alone; a step up leaves what the regression said."""
+    keys = {"customers": "customer_id", "scores": "event_id", "training_examples": "event_id"}
+    save_learner(database, "trainer", LearnerState(b"state"), registered=Registered([card(1)], [event(1)]))
+    with database.writing() as connection:
+        for table, key in keys.items():
+            _insert(connection, table, {key: "a", "glm_minor": 9.25})
+        given = {table: _rows(connection, table, key) for table, key in keys.items()}
+    downgrade(url, "0002")
+    with database.reading() as connection:
+        assert given == {table: _rows(connection, table, key) for table, key in keys.items()}
+    upgrade(url)
+    with database.reading() as connection:
+        assert given == {table: _rows(connection, table, key) for table, key in keys.items()}
+    assert all(row["glm_minor"] == 9.25 for rows in given.values() for row in rows)
+    assert (read_cards(database), read_events(database)) == ([], [])
+    with database.reading() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
 def test_the_regressions_column_comes_and_goes_with_rows_in_place(url: str) -> None:
     """Rows of a database without it keep everything and get 0; going back loses that column alone."""
     keys = {"customers": "customer_id", "scores": "event_id", "training_examples": "event_id"}

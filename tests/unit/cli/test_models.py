@@ -92,7 +92,8 @@ def test_a_version_is_shown_with_its_card(versions: list[str], capsys: pytest.Ca
     assert card["window"]["example_count"] == card["metrics"]["clv"]["count"] > 0
     assert run(["models", "show", versions[1]], COMMANDS) == 0
     said = capsys.readouterr().out
-    for part in ("refit", "120, of them", "vs btyd", "repeat_purchase_count", card["digest"]):
+    windows = f"{card['glm']['window_count']}, of {card['glm']['customer_count']} customers"
+    for part in ("refit", "120, of them", windows, "vs btyd", "repeat_purchase_count", card["digest"]):
         assert part in said
 
 

@@ -12,8 +12,8 @@ from clv.errors import IncompatibleArtifact
 from clv.features import FEATURE_NAMES
 from clv.outcomes import ModelAnnounced, rfc3339
 from clv.settings import Settings
-from models import evaluation
-from models.card import ModelCard, Pin
+from models import evaluation, glm
+from models.card import GlmFacts, ModelCard, Pin
 from models.ensemble import Ensemble
 from models.snapshot import ScorerSnapshot
 from storage.artifacts import get_artifact
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from models.glm import GlmState
     from storage.engine import Database
 
 SETTINGS = Settings(partitions=PARTITIONS, refit_days=28)
@@ -96,6 +97,10 @@ def test_a_card_says_what_the_learner_said(database: Database) -> None:
     assert (card.customers, card.repeat_customers) == (120, snapshot.btyd.repeat_customer_count)
     versions = snapshot.model_versions
     assert card.members == {name: getattr(versions, name) for name in ("btyd", "glm", "online", "ensemble")}
+    assert snapshot.glm is not None
+    assert card.members["glm"] == snapshot.glm.version
+    assert card.glm == GlmFacts(snapshot.glm.window_count, snapshot.glm.customer_count, snapshot.btyd.version)
+    assert card.glm.window_count >= card.training["glm_min_windows"] == glm.MIN_WINDOWS
     assert card.weights == snapshot.weights
     assert card.metrics == {name: msgspec.structs.asdict(m) for name, m in training.learner.metrics().items()}
     assert card.relative_errors == training.learner.relative_errors()
@@ -134,6 +139,26 @@ def test_the_first_base_is_a_switch_from_the_prior(database: Database) -> None:
     assert (announced.champion, announced.champion_before, announced.switch_cause) == ("blend", "", "")
 
 
+def test_the_first_regression_is_fitted_and_no_error(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The blend takes BTYD's place on what is expected of it: the event doesn't claim examples that are not there."""
+
+    def too_few(*_: object, **__: object) -> GlmState | None:
+        return None
+
+    with monkeypatch.context() as patched:
+        patched.setattr("models.training.glm.fit", too_few)
+        training, published = step(database, 110, is_forced=True)
+    assert published.card is not None
+    assert (published.card.champion, published.card.glm, "glm" in published.card.members) == ("btyd", None, False)
+    switch = training.step(at_day(111), is_forced=True).switch
+    assert switch is not None
+    assert (switch.cause, switch.before, switch.after) == ("fitted", "btyd", "blend")
+    assert switch.evidence.relative_errors["blend"] is None
+    assert switch.evidence.standings == pytest.approx(
+        {"btyd": 1.0, "blend": evaluation.EXPECTED_ERROR["blend"]}, abs=1e-4
+    )
+
+
 def test_a_switch_by_error_keeps_its_evidence(database: Database) -> None:
     """A better challenger is an event with both errors and the count, on the card and in the announcement."""
     training, _ = step(database, 150, is_forced=True)
@@ -148,6 +173,9 @@ def test_a_switch_by_error_keeps_its_evidence(database: Database) -> None:
     assert switch.evidence.relative_errors == errors
     assert errors["online"] is not None
     assert errors["online"] < 1.0 - switch.evidence.margin
+    standings = switch.evidence.standings
+    assert standings == {name: training.learner.standings()[name] for name in ("blend", "online")}
+    assert standings["online"] < standings["blend"] * (1.0 - switch.evidence.margin)
     assert switch.evidence.example_count == before + 900
     assert (card.cause, card.champion, card.switch) == ("switch", "online", switch)
     announced = scorer_announced(published)
@@ -183,6 +211,19 @@ def test_a_pinned_candidate_that_is_gone_answers_no_more(database: Database) -> 
     switch = training.step(at_day(199)).switch
     assert switch is not None
     assert (switch.cause, switch.before, switch.after) == ("fitted", "ensemble", "blend")
+
+
+def test_a_pinned_regression_that_is_gone_leaves_the_base(database: Database) -> None:
+    """Where windows have become too few for one, BTYD answers again; no other member has shown itself."""
+    training, _ = step(database, 150, is_forced=True)
+    training.pin(Pin("t", champion="glm"))
+    assert training.publish(Occasion("promote")).switch is not None
+    training.learner.glm = None
+    published = training.publish(Occasion())
+    assert published.switch is not None
+    assert (published.switch.cause, published.switch.before, published.switch.after) == ("fitted", "glm", "btyd")
+    assert published.card is not None
+    assert (published.card.glm, "glm" in published.card.members) == (None, False)
 
 
 def test_a_card_does_without_the_facts_of_a_lost_ensemble(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
