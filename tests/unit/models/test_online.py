@@ -55,11 +55,11 @@ def test_corrections_fade_beyond_the_support() -> None:
     """At four times the support half of the correction counts, in logs; up to it all of it does."""
     state, rows, base = learnt().to_state(), feature_rows(100, seed=7), np.full(100, 3_000.0)
     unit = relative.unit_minor(rows, base)
-    whole = np.log(state.predict(rows, base) / unit)
+    whole = np.log(state.predict(rows, base) / base)
     assert state.predict(rows, base, float(unit.max())).tolist() == state.predict(rows, base).tolist()
     for place in range(100):
         faded = state.predict(rows, base, float(unit[place]) / 4.0)
-        assert np.log(faded[place] / unit[place]) == pytest.approx(whole[place] / 2.0, abs=1e-9)
+        assert np.log(faded[place] / base[place]) == pytest.approx(whole[place] / 2.0, abs=1e-9)
 
 
 def test_weights_out_of_bounds_are_drawn_back() -> None:
