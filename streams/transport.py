@@ -104,10 +104,14 @@ class Consumer(driver.Consumer):
     async def perform_seek(self) -> None:
         """Go back to the committed offsets, handing nothing over until Faust resumes the flow.
 
-        Faust clears its queues when it resumes: what was handed over between seek and resume would be lost.
+        Faust clears its queues when it resumes: what was handed over between seek and resume would be lost. aiokafka
+        leaves a partition without a committed offset where it has been read to: such a one goes to its beginning.
         """
         self.stop_flow()
         await super().perform_seek()
+        begun = [tp for tp in self.assignment() if not self._committed_offset.get(tp) and not self._is_changelog_tp(tp)]
+        if begun:
+            await self._thread.seek_to_beginning(*(aiokafka.TopicPartition(*tp) for tp in begun))
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Wait, by way of Faust, until in-flight batches are acknowledged and committed; then forget the partitions."""
