@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from clv.moments import features_at, next_due_ms
+from clv.moments import features_at
 from clv.pipeline import Partition, Record, process
 from clv.state import Row, decode_row, due_of, encode_row
 from clv.timers import TimerIndex
@@ -53,12 +53,7 @@ class MemoryPartition:
         records = [Record(offset + place, key, value) for place, (key, value) in enumerate(values)]
         batch = process(records, self._partition, judgement)
         for customer_id, row in batch.changed.items():
-            self._rows[customer_id] = encode_row(
-                row.state,
-                due_ms=next_due_ms(row.state, judgement.rules),
-                applied_offset=row.applied_offset,
-                incarnation=_INCARNATION,
-            )
+            self._rows[customer_id] = encode_row(row, _INCARNATION)
         return batch.outcomes
 
     def get(self, customer_id: str) -> Row | None:

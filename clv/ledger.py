@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from bisect import insort
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -41,6 +42,7 @@ class Entry(NamedTuple):
     amount_minor: int
 
 
+@lru_cache(maxsize=16)  # an event's ids are asked for when it is looked up, and again when it is entered
 def fingerprint(domain: str, text: str) -> int:
     """Return 64 bits that stand for an id; the domain keeps equal texts of different kinds apart.
 

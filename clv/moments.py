@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from clv.rules import Rules
 
 
+_NOTHING_KNOWN = Attributes()
+
+
 class Moment(msgspec.Struct):
     """A request to score: features as of a moment; ``is_emitted`` says whether the score goes out.
 
@@ -69,6 +72,8 @@ def features_at(state: CustomerState, as_of_ms: int, totals: Totals | None = Non
 
 def attributes_at(state: CustomerState, as_of_ms: int) -> Attributes:
     """Return what was known of the customer at a moment, beside its totals."""
+    if not state.categories and state.acquired_ms < 0:
+        return _NOTHING_KNOWN
     seen = [(first_ms, key) for key, first_ms in state.categories.items() if first_ms <= as_of_ms]
     category_code = min(seen)[1] % (CODES - 1) + 1 if seen else 0
     if not 0 <= state.acquired_ms <= as_of_ms:

@@ -10,7 +10,9 @@ from clv.errors import ConfigError, InvalidEvent
 MAX_AMOUNT_MINOR = 10**14
 """Absurdly large: amounts at or above it are rejected (a trillion of a two-digit currency)."""
 
-_TEXT = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_TEXT = re.compile(r"(-?[0-9]+)(?:\.([0-9]+))?")
+_SHORT_DIGITS = 10
+"""With so few characters before the point an amount is within bounds, and needs no decimal arithmetic."""
 _EXACT = Context(prec=MAX_PREC)
 # ISO 4217 minor units that differ from two.
 _DIGITS = {
@@ -54,8 +56,13 @@ def to_minor(amount: str | float | Decimal, digits: int) -> int:
     >>> to_minor("19.90", 2), to_minor(0.1, 2), to_minor(5, 0)
     (1990, 10, 5)
     """
-    if isinstance(amount, str) and not _TEXT.fullmatch(amount):
-        raise InvalidEvent("an amount is not a plain decimal number", "bad_amount")
+    if isinstance(amount, str):
+        found = _TEXT.fullmatch(amount)
+        if not found:
+            raise InvalidEvent("an amount is not a plain decimal number", "bad_amount")
+        whole, decimals = found.groups(default="")
+        if len(decimals) <= digits and len(whole) <= _SHORT_DIGITS:
+            return int(whole + decimals.ljust(digits, "0"))
     value = Decimal(str(amount)) if isinstance(amount, float) else Decimal(amount)
     # adjusted() bounds the magnitude before any arithmetic: 1e999999999 must not build a billion digits.
     if not value.is_finite() or (value and value.adjusted() > 16):

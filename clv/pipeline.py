@@ -118,7 +118,6 @@ class _Run:
         self.topic, self.number, self.partition, self.rows, self.timers = partition
         self.rules = rules
         self.changed: dict[str, Row] = {}
-        self.due: dict[str, int] = {}
         self.steps: list[Moment | _Matured | Outcome] = []
         self.offset = -1
 
@@ -222,7 +221,7 @@ class _Run:
         counts = self.partition.counts
         counts.applied += 1
         counts.late += event.occurred_ms < now_ms
-        row = self._row(event.customer_id)
+        row = self.changed.get(event.customer_id, row)  # a timer may have changed it meanwhile
         if isinstance(event, CustomerErased):
             self.steps.append(Erased(event.customer_id, event.occurred_ms))
             row.state, moments = rfm.erase(row.state, event, now_ms, self.rules)
@@ -277,16 +276,16 @@ class _Run:
         return row or self.rows.get(customer_id) or Row(CustomerState())
 
     def _due_of(self, customer_id: str) -> int | None:
-        due_ms = self.due.get(customer_id)
-        return self.rows.due_of(customer_id) if due_ms is None else due_ms
+        row = self.changed.get(customer_id)
+        return row.due_ms if row else self.rows.due_of(customer_id)
 
     def _keep(self, customer_id: str, row: Row) -> None:
         row.applied_offset = max(row.applied_offset, self.offset)
         self.changed[customer_id] = row
         due_ms = next_due_ms(row.state, self.rules)
-        if due_ms != self._due_of(customer_id):
+        if due_ms != row.due_ms:
             self.timers.add(due_ms, customer_id)
-        self.due[customer_id] = due_ms
+        row.due_ms = due_ms
 
     def _dead(self, waiting: Waiting, reason: str, detail: str) -> None:
         self.partition.counts.dead += 1

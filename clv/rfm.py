@@ -118,9 +118,11 @@ def _own_moment(
 ) -> Moment:
     """The event's own score: as of the customer's latest event, or of now where that lies behind."""
     as_of_ms = max(state.latest_ms, watermark_ms)
-    is_snapshot = bool(taken) and taken[-1].as_of_ms == as_of_ms and taken[-1].reason == "order"
-    pending = taken.pop().pending if is_snapshot else None
-    moment = moment_at(event.customer_id, state, as_of_ms, reason=reason, cause=event.event_id, pending=pending)
+    if taken and taken[-1].as_of_ms == as_of_ms and taken[-1].reason == "order":
+        moment = taken.pop()  # the snapshot was taken of the very same state
+        moment.reason, moment.cause = reason, event.event_id
+    else:
+        moment = moment_at(event.customer_id, state, as_of_ms, reason=reason, cause=event.event_id, pending=None)
     moment.is_emitted = True
     return moment
 

@@ -68,10 +68,14 @@ class CustomerState(msgspec.Struct, array_like=True):
 
 
 class Row(msgspec.Struct):
-    """A customer's state with its place in the source: ``applied_offset`` is −1 for another incarnation's row."""
+    """A customer's state, its place in the source, and when its next timer is due.
+
+    ``applied_offset`` is −1 for another incarnation's row.
+    """
 
     state: CustomerState
     applied_offset: int = -1
+    due_ms: int = NEVER_MS
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -83,9 +87,9 @@ def incarnation_code(topic_id: str) -> int:
     return zlib.crc32(topic_id.encode())
 
 
-def encode_row(state: CustomerState, *, due_ms: int, applied_offset: int, incarnation: int) -> bytes:
+def encode_row(row: Row, incarnation: int) -> bytes:
     """Write a row; see the module for its form."""
-    return _HEADER.pack(ROW_FORMAT, due_ms, applied_offset, incarnation) + _encoder.encode(state)
+    return _HEADER.pack(ROW_FORMAT, row.due_ms, row.applied_offset, incarnation) + _encoder.encode(row.state)
 
 
 def decode_row(row: bytes, incarnation: int) -> Row:
@@ -96,10 +100,11 @@ def decode_row(row: bytes, incarnation: int) -> Row:
     IncompatibleArtifact
         When the row was written in a form that this build does not read.
     """
-    form, _, applied, written_in = _HEADER.unpack_from(row)
+    form, due_ms, applied, written_in = _HEADER.unpack_from(row)
     if form != ROW_FORMAT:
         raise IncompatibleArtifact(f"a row of the customers table has form {form}, this build reads {ROW_FORMAT}")
-    return Row(_decoder.decode(memoryview(row)[_HEADER.size :]), applied if written_in == incarnation else -1)
+    state = _decoder.decode(memoryview(row)[_HEADER.size :])
+    return Row(state, applied if written_in == incarnation else -1, due_ms)
 
 
 def due_of(row: bytes) -> int:

@@ -8,7 +8,6 @@ import msgspec
 import numpy as np
 
 from clv.features import FEATURE_INDEX
-from clv.moments import next_due_ms
 from clv.outcomes import ModelVersions, Outcome
 from clv.pipeline import Partition, Record, process
 from clv.ports import Floats, Ints, ScoreBatch
@@ -72,15 +71,10 @@ class MemoryRows:
         row = self.rows.get(customer_id)
         return None if row is None else due_of(row)
 
-    def put(self, changed: dict[str, Row], rules: Rules) -> None:
+    def put(self, changed: dict[str, Row]) -> None:
         """Write changed rows back."""
         for customer_id, row in changed.items():
-            self.rows[customer_id] = encode_row(
-                row.state,
-                due_ms=next_due_ms(row.state, rules),
-                applied_offset=row.applied_offset,
-                incarnation=self.incarnation,
-            )
+            self.rows[customer_id] = encode_row(row, self.incarnation)
 
 
 class PartitionRig:
@@ -115,7 +109,7 @@ class PartitionRig:
     def process(self, records: Sequence[Record]) -> list[Outcome]:
         """Process records as one batch and write the changed rows back."""
         batch = process(records, self.partition, self.judgement)
-        self.rows.put(batch.changed, self.judgement.rules)
+        self.rows.put(batch.changed)
         return batch.outcomes
 
     def state(self, customer_id: str) -> CustomerState:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from copy import copy
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -58,7 +60,7 @@ class Totals(msgspec.Struct, array_like=True, gc=False):
 
     def copy(self) -> Totals:
         """Return an independent copy."""
-        return msgspec.structs.replace(self)
+        return copy(self)
 
     def fold(self, entry: Entry, refunded_minor: int) -> None:
         """Add the next entry in event time, with what it refunds (``ledger.Effect``)."""
@@ -96,8 +98,8 @@ class Totals(msgspec.Struct, array_like=True, gc=False):
 
     def recent_as_of(self, day: int) -> list[float]:
         """Return ``recent`` as of a day no earlier than the last purchase day; empty without a purchase."""
-        passed = self.last_purchase_day - day
-        return [count * 2.0 ** (passed / days) for count, days in zip(self.recent, _HALF_LIVES, strict=False)]
+        shares = _shares_left(day - self.last_purchase_day)
+        return [count * share for count, share in zip(self.recent, shares, strict=False)]
 
     def fold_email(self, kind: int) -> None:
         """Count an e-mail event."""
@@ -107,6 +109,12 @@ class Totals(msgspec.Struct, array_like=True, gc=False):
             self.email_opened_count += 1
         elif kind == CLICKED:
             self.email_clicked_count += 1
+
+
+@lru_cache(maxsize=4096)
+def _shares_left(passed_days: int) -> tuple[float, ...]:
+    """Return what so many days leave of a purchase day, by half-life."""
+    return tuple(2.0 ** (-passed_days / days) for days in _HALF_LIVES)
 
 
 def extract(totals: Totals, as_of_ms: int, attributes: Attributes) -> tuple[float, ...]:

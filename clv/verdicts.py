@@ -10,6 +10,7 @@ import numpy as np
 from clv.features import FEATURE_DIGEST, FEATURE_NAMES
 from clv.outcomes import (
     Confidence,
+    ModelVersions,
     Outcome,
     Reason,
     Score,
@@ -57,6 +58,24 @@ class _Answer(NamedTuple):
     has_minimum_data: bool
 
 
+class _Versions:
+    """Versions of a batch with the policies in force, each put together once."""
+
+    def __init__(self, versions: Sequence[ModelVersions]) -> None:
+        self._versions = versions
+        self._made: dict[tuple[int, str], ModelVersions] = {}
+
+    def with_policy(self, number: int, policy: SegmentPolicy | None) -> ModelVersions:
+        """Return the models' versions with the policy's, if there is one."""
+        if policy is None:
+            return self._versions[number]
+        key = (number, policy.version)
+        made = self._made.get(key)
+        if made is None:
+            made = self._made[key] = msgspec.structs.replace(self._versions[number], policy=policy.version)
+        return made
+
+
 def judge(moments: Sequence[Moment], judgement: Judgement) -> dict[int, list[Outcome]]:
     """Score moments, fill their snapshots, and return what each emitted one gives out, by ``id(moment)``.
 
@@ -68,12 +87,13 @@ def judge(moments: Sequence[Moment], judgement: Judgement) -> dict[int, list[Out
     as_of = np.array([m.as_of_ms for m in moments], dtype=np.int64)
     scores = judgement.scorer.score(features, as_of)
     outcomes: dict[int, list[Outcome]] = {}
+    versions = _Versions(scores.versions)
     for moment, answer in zip(moments, _answers(scores), strict=True):
         if moment.pending is not None:
             moment.pending.scored = pack_floats((*moment.features, *answer.single))
             moment.pending.scorer_version = scores.versions[answer.version].scorer
         if moment.is_emitted:
-            outcomes[id(moment)] = _give_out(moment, answer, scores, judgement)
+            outcomes[id(moment)] = _give_out(moment, answer, versions, judgement)
     return outcomes
 
 
@@ -94,12 +114,12 @@ def _answers(scores: ScoreBatch) -> list[_Answer]:
     ]
 
 
-def _give_out(moment: Moment, answer: _Answer, scores: ScoreBatch, judgement: Judgement) -> list[Outcome]:
+def _give_out(moment: Moment, answer: _Answer, versions: _Versions, judgement: Judgement) -> list[Outcome]:
     state = moment.state
     policy = judgement.policies.at(moment.as_of_ms)
     before: Segment | None = state.segment
     segment = decide(answer.clv, before, policy) if policy else before
-    score = _score(moment, answer, scores, policy, segment, judgement.rules)
+    score = _score(moment, answer, versions.with_policy(answer.version, policy), segment, judgement.rules)
     result: list[Outcome] = [score]
     if segment is not None and segment != before:
         result.append(_change(moment, score, before, segment, judgement.policies))
@@ -113,14 +133,10 @@ def _give_out(moment: Moment, answer: _Answer, scores: ScoreBatch, judgement: Ju
 def _score(
     moment: Moment,
     answer: _Answer,
-    scores: ScoreBatch,
-    policy: SegmentPolicy | None,
+    versions: ModelVersions,
     segment: Segment | None,
     rules: Rules,
 ) -> Score:
-    versions = scores.versions[answer.version]
-    if policy:
-        versions = msgspec.structs.replace(versions, policy=policy.version)
     totals = moment.totals
     _, btyd, glm, online, ensemble, _ = answer.single
     return Score(

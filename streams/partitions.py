@@ -10,7 +10,6 @@ import msgspec
 import structlog
 
 from clv.errors import IncompatibleArtifact
-from clv.moments import next_due_ms
 from clv.pipeline import Batch, Partition, Record, process
 from clv.state import Row, decode_row, due_of, encode_row, incarnation_code
 from clv.timers import TimerIndex
@@ -181,15 +180,7 @@ class PartitionProcessor:
         return held[0] if held else self._rows.get(key)
 
     def _encode(self, batch: Batch) -> dict[bytes, bytes]:
-        rows = {
-            customer_id.encode(): encode_row(
-                row.state,
-                due_ms=next_due_ms(row.state, self._rules),
-                applied_offset=row.applied_offset,
-                incarnation=self._incarnation,
-            )
-            for customer_id, row in batch.changed.items()
-        }
+        rows = {customer_id.encode(): encode_row(row, self._incarnation) for customer_id, row in batch.changed.items()}
         rows[PARTITION_KEY] = _encode_state(self.state)
         return rows
 

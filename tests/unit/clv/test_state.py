@@ -35,20 +35,20 @@ STATE = CustomerState(
 @given(st.integers(0, NEVER_MS), st.integers(-1, 2**62), st.integers(0, 2**32 - 1))
 def test_decode_inverts_encode(due_ms: int, applied_offset: int, incarnation: int) -> None:
     """State, position and due time come back from a row's bytes."""
-    row = encode_row(STATE, due_ms=due_ms, applied_offset=applied_offset, incarnation=incarnation)
-    assert Row(STATE, applied_offset) == decode_row(row, incarnation)
+    row = encode_row(Row(STATE, applied_offset, due_ms), incarnation)
+    assert Row(STATE, applied_offset, due_ms) == decode_row(row, incarnation)
     assert due_ms == due_of(row)
 
 
 def test_a_position_in_another_incarnation_means_nothing() -> None:
     """Once the topic was made anew, no record counts as applied; the state stays."""
-    row = encode_row(STATE, due_ms=5, applied_offset=9, incarnation=incarnation_code("old"))
-    assert Row(STATE, -1) == decode_row(row, incarnation_code("new"))
+    row = encode_row(Row(STATE, 9, 5), incarnation_code("old"))
+    assert Row(STATE, -1, 5) == decode_row(row, incarnation_code("new"))
 
 
 def test_a_row_shares_nothing_with_another() -> None:
     """Two readings of a row can be changed apart, and a new customer's state is its own."""
-    row = encode_row(STATE, due_ms=5, applied_offset=9, incarnation=1)
+    row = encode_row(Row(STATE, 9, 5), 1)
     one, other = decode_row(row, 1), decode_row(row, 1)
     one.state.pending.clear()
     one.state.categories[1] = 1
@@ -73,6 +73,6 @@ def test_floats_come_back(values: list[float]) -> None:
 
 def test_a_truncated_row_is_no_row() -> None:
     """A damaged row raises; it is never read as another state."""
-    row = encode_row(STATE, due_ms=5, applied_offset=9, incarnation=1)
+    row = encode_row(Row(STATE, 9, 5), 1)
     with pytest.raises(ValueError, match="truncated"):
         decode_row(row[:-3], 1)
