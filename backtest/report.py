@@ -109,7 +109,7 @@ def write_report(
     directory.mkdir(parents=True, exist_ok=True)
     metrics_path, html_path = directory / "metrics.json", directory / "report.html"
     metrics_path.write_bytes(msgspec.json.format(msgspec.json.encode(numbers), indent=2) + b"\n")
-    html_path.write_text(_render(net, scored, numbers, pictures, options), encoding="utf-8")
+    html_path.write_text(_render(net, scene, numbers, pictures, options), encoding="utf-8")
     return Report(
         html_path=html_path,
         metrics_path=metrics_path,
@@ -159,7 +159,7 @@ def _write_picture(picture: Picture, directory: Path) -> Path | None:
     return path
 
 
-def _render(net: NetDays, scored: Scored, numbers: dict[str, Any], pictures: list[Picture], options: Options) -> str:
+def _render(net: NetDays, scene: Scene, numbers: dict[str, Any], pictures: list[Picture], options: Options) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("backtest"),
         autoescape=True,
@@ -175,7 +175,8 @@ def _render(net: NetDays, scored: Scored, numbers: dict[str, Any], pictures: lis
         cards=_cards(numbers),
         metric_tables=[(_KIND_TITLES[kind], metric_table(numbers["metrics"], kind, net.currency)) for kind in KINDS],
         differences=_difference_table(numbers["deviance_difference"], net.currency),
-        misses=_misses(net, scored),
+        misses=_misses(net, scene.scored),
+        alarms=_alarms(scene.log),
         pictures=pictures,
         data_uri=lambda png: "data:image/png;base64," + base64.b64encode(png).decode("ascii"),
         count=text,
@@ -237,6 +238,11 @@ def _cards(numbers: dict[str, Any]) -> list[tuple[str, str, str]]:
         ("Intervals held", held, f"meant to hold {100 * interval['nominal']:.0f} %" if interval else "not in the file"),
         ("Moments", text(ours["n"]), f"{text(numbers['missing_moments'])} missing"),
     ]
+
+
+def _alarms(log: RunLines) -> Table:
+    rows = ([day_cell(day), name, fixed(before, 3), fixed(after, 3)] for day, name, before, after in log.alarms)
+    return table(["day", "detector", "expected", "last block"], rows)
 
 
 def _misses(net: NetDays, scored: Scored) -> Table:

@@ -32,6 +32,8 @@ class RunLines(msgspec.Struct, frozen=True, kw_only=True):
         Day of that model; None where there is none.
     refit_days
         Days on which models were fitted.
+    alarms
+        Drift: day, detector, what was expected, and what the last block of examples had.
     """
 
     champions: dict[int, str] = {}
@@ -39,6 +41,7 @@ class RunLines(msgspec.Struct, frozen=True, kw_only=True):
     importance: dict[str, float] = {}
     importance_day: int | None = None
     refit_days: tuple[int, ...] = ()
+    alarms: tuple[tuple[int, str, float, float], ...] = ()
 
 
 def read_run_lines(path: Path) -> RunLines:
@@ -67,6 +70,7 @@ def read_run_lines(path: Path) -> RunLines:
         importance=importance,
         importance_day=day,
         refit_days=tuple(sorted({day for day, entry in dated if entry.get("kind") == "refit"})),
+        alarms=tuple(alarm for _, entry in dated for alarm in _alarms(entry.get("alarms"))),
     )
 
 
@@ -75,6 +79,15 @@ def _day(as_of: object) -> int | None:
         return int(np.datetime64(str(as_of)[:10], "D").astype(np.int64)) if as_of else None
     except ValueError:
         return None
+
+
+def _alarms(value: object) -> list[tuple[int, str, float, float]]:
+    given = [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return [
+        (day, one["detector"], _number(one.get("before")), _number(one.get("after")))
+        for one in given
+        if (day := _day(one.get("at"))) is not None and _is_name(one.get("detector"))
+    ]
 
 
 def _is_name(value: object) -> bool:

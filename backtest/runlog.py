@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from clv.events import parse_time_ms
 from clv.outcomes import ModelVersions, rfc3339
 from clv.rules import DAY_MS
+from models.drift import Alarm
 from models.snapshot import PRIOR_NAME
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ class RunLine(msgspec.Struct, frozen=True, kw_only=True):
     ``as_of`` is the latest event time that influenced it; ``champion_before`` differs from ``champion`` in a line of
     kind ``champion``. ``weights`` are the blend's. ``metrics`` is the prequential error of every candidate so far.
     ``intervals`` is a digest of the conformal factors. ``importance`` maps features to shares, where the learner has
-    a method ``feature_importance`` that tells; else it is empty.
+    a method ``feature_importance`` that tells; else it is empty. ``alarms`` are those since the line before.
     """
 
     kind: Literal["refit", "champion", "week"]
@@ -68,6 +70,7 @@ class RunLine(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, Figures]
     intervals: str
     importance: dict[str, float]
+    alarms: tuple[Alarm, ...] = ()
 
 
 class RunEnd(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,11 +95,15 @@ class RunEnd(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunLogState(msgspec.Struct):
-    """What the next line depends on; ``champion_changes`` counts those from one model to another."""
+    """What the next line depends on; ``champion_changes`` counts those from one model to another.
+
+    ``alarmed_ms`` is when the last alarm that was told had been given.
+    """
 
     champion: str = PRIOR_NAME
     week: int = -1
     champion_changes: int = 0
+    alarmed_ms: int = -1
 
 
 class RunLog:
@@ -128,6 +135,8 @@ class RunLog:
         state.champion, state.week = snapshot.champion, week
         if not kinds:
             return b""
+        alarms = tuple(alarm for alarm in learner.drift.alarms if parse_time_ms(alarm.at) > state.alarmed_ms)
+        state.alarmed_ms = learner.drift.alarmed_ms
         line = RunLine(
             kind="week",
             as_of=rfc3339(snapshot.learned_through_ms),
@@ -142,7 +151,9 @@ class RunLog:
             intervals=hashlib.sha256(msgspec.json.encode(snapshot.intervals)).hexdigest()[:12],
             importance=_importance(learner),
         )
-        return b"".join(encode_line(msgspec.structs.replace(line, kind=kind)) for kind in kinds)
+        told = [alarms, *[()] * len(kinds)]  # once, where a snapshot gives several lines
+        lines = [msgspec.structs.replace(line, kind=kind, alarms=new) for kind, new in zip(kinds, told, strict=False)]
+        return b"".join(encode_line(one) for one in lines)
 
 
 def encode_line(line: RunStart | RunLine | RunEnd) -> bytes:

@@ -76,6 +76,8 @@ def card_lines(card: ModelCard, *, digits: int) -> Iterator[str]:
         yield _line("held-out deviance", pairs(held_out) + f"  ({card.ensemble.example_count} examples)")
     for name, metrics in card.metrics.items():
         yield _line(name, f"{pairs(error_figures(metrics, digits))}  vs btyd {ratio(card.relative_errors.get(name))}")
+    for alarm in card.drift:
+        yield _line("drift", f"{alarm.at}  {alarm.detector} {alarm.before:.4g} -> {alarm.after:.4g}")
     yield _line("training", pairs(card.training))
     yield _line("features", f"{len(card.features)}, digest {card.feature_digest}")
     yield _line("", ", ".join(card.features))

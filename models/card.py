@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from clv.errors import IncompatibleArtifact
+from models.drift import Alarm
 
 if TYPE_CHECKING:
     from clv.outcomes import TrainingExample
@@ -109,7 +110,8 @@ class ModelCard(msgspec.Struct, frozen=True):
     the blend's. ``metrics`` are the prequential figures by candidate through this version, ``relative_errors`` the
     recent deviances over the reference's; money is in minor units, deviances in their square roots. ``switch`` says
     since when and why ``champion`` answers. ``parent`` is the version published before, ``restores`` the one that a
-    rollback brought back: then window, base, regression and members are of that one, figures of now.
+    rollback brought back: then window, base, regression and members are of that one, figures of now. ``drift`` holds
+    the last alarms before this version, oldest first.
     """
 
     name: str
@@ -137,6 +139,7 @@ class ModelCard(msgspec.Struct, frozen=True):
     parent: str = ""
     restores: str = ""
     glm: GlmFacts | None = None
+    drift: tuple[Alarm, ...] = ()
 
     def to_json(self) -> str:
         """Return it as JSON; the same card gives the same text."""

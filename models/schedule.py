@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 NEVER_MS = -1
+DRIFT_DAYS = 14
+"""Event-days between refits at least, whatever drifts."""
 SAMPLE_SEED = 0
 """Of the draw of examples that the ensemble is trained on."""
 
@@ -46,19 +48,24 @@ class TrainingData(Protocol):
 class ScheduleState(msgspec.Struct):
     """Where a schedule stands; times are epoch milliseconds of event time, -1 for never.
 
-    ``learned_count`` is how many examples the last snapshot had seen.
+    ``learned_count`` is how many examples the last snapshot had seen, ``drift_ms`` when the last alarm was given.
     """
 
     first_ms: int = NEVER_MS
     snapshot_ms: int = NEVER_MS
     refit_ms: int = NEVER_MS
     learned_count: int = 0
+    drift_ms: int = NEVER_MS
 
 
 def is_refit_due(state: ScheduleState, now_ms: int, *, refit_days: int) -> bool:
-    """Tell whether a refit is due: so many event-days after the last one, or after the schedule's first moment."""
+    """Tell whether a refit is due: so many event-days after the last one, or after the schedule's first moment.
+
+    After an alarm ``DRIFT_DAYS`` are enough.
+    """
+    days = min(DRIFT_DAYS, refit_days) if state.drift_ms > state.refit_ms else refit_days
     since_ms = now_ms - max(state.refit_ms, state.first_ms)
-    return state.first_ms >= 0 and since_ms >= refit_days * DAY_MS
+    return state.first_ms >= 0 and since_ms >= days * DAY_MS
 
 
 class Schedule:
@@ -73,7 +80,7 @@ class Schedule:
     state
         From where to go on; changes in place.
     refit_days
-        Event-days between refits.
+        Event-days between refits, unless something drifts.
     """
 
     def __init__(self, learner: Learner, data: TrainingData, state: ScheduleState, *, refit_days: int) -> None:
@@ -125,6 +132,8 @@ class Schedule:
             Publish now, whatever the schedule says.
         """
         state = self._state
+        # Noted for the next moment: whoever refits may have to wait for data, and must know that before it learns.
+        state.drift_ms = self._learner.drift.alarmed_ms
         has_learned = self._learner.learned_count > state.learned_count
         is_due = state.refit_ms == now_ms or (has_learned and now_ms - state.snapshot_ms >= DAY_MS)
         if not is_due and not is_asked:

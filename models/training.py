@@ -17,6 +17,7 @@ from clv.features import FEATURE_DIGEST
 from models import batch, btyd, glm
 from models.btyd import BtydParams, Histories
 from models.conformal import Residuals
+from models.drift import DriftState
 from models.ensemble import digest_of
 from models.evaluation import Metrics, Prequential, blend_weights, choose_champion
 from models.glm import GlmState
@@ -52,6 +53,7 @@ class LearnerState(msgspec.Struct, frozen=True):
     prequential: Prequential = msgspec.field(default_factory=Prequential)
     residuals: Residuals = msgspec.field(default_factory=Residuals)
     reference: tuple[float, ...] = ()
+    drift: DriftState = msgspec.field(default_factory=DriftState)
     feature_digest: str = FEATURE_DIGEST
     format: str = FORMAT
 
@@ -70,6 +72,8 @@ class Learner:
     ----------
     pinned
         Candidate that is champion whatever its error, as long as it is there; empty where the error decides.
+    drift
+        What has drifted so far, and when.
     """
 
     def __init__(self, horizon_days: int, state: LearnerState | None = None) -> None:
@@ -85,6 +89,7 @@ class Learner:
         self.champion = given.champion
         self.ensemble_digest = given.ensemble_digest
         self.pinned = ""
+        self.drift = given.drift
         self._sequence = given.sequence
         self._first_ms = given.first_ms
         self._online = OnlineModel(given.online)
@@ -138,6 +143,8 @@ class Learner:
         predictions = {**said, "naive": float(example.naive_minor), "clv": float(example.clv_minor)}
         self._prequential.update(value, predictions, weight=self._weight(example))
         self._residuals.update(value, float(example.clv_minor))
+        for alarm in self.drift.update(example):
+            log.info("drift", **msgspec.structs.asdict(alarm))
         features = np.array(example.features, dtype=np.float64)
         base_minor = example.glm_minor or self._base_minor(features)
         self._online.learn_one(features, base_minor, value)
@@ -235,6 +242,7 @@ class Learner:
                 prequential=self._prequential,
                 residuals=self._residuals,
                 reference=self._reference,
+                drift=self.drift,
             ),
             order="sorted",
         )

@@ -211,6 +211,7 @@ class Registry:
             pin=self._state.pin,
             parent=self._state.parent,
             restores=occasion.restores,
+            drift=learner.drift.alarms,
         )
 
     def _window(self, occasion: Occasion) -> Window:

@@ -27,7 +27,12 @@ ALL_SLUGS = {
 }
 RUN_LOG = [
     {"kind": "refit", "as_of": "2024-04-15", "weights": {"btyd": 1.0}, "importance": {"days": 3, HOSTILE: 1}},
-    {"kind": "refit", "as_of": "2024-05-13", "weights": {"btyd": 0.5, "online": 0.5}},
+    {
+        "kind": "refit",
+        "as_of": "2024-05-13",
+        "weights": {"btyd": 0.5, "online": 0.5},
+        "alarms": [{"detector": "error:order", "at": "2024-05-12T00:00:00Z", "before": 1, "after": 0.4712}],
+    },
 ]
 
 
@@ -177,6 +182,15 @@ def test_metrics_json_is_what_was_returned(full: Report) -> None:
     """Whoever reads the file gets the numbers that the caller got."""
     assert json.loads(full.metrics_path.read_text()) == json.loads(json.dumps(full.metrics))
     assert full.metrics["champion_days"].keys() == {"btyd", "online"}
+
+
+def test_drift_is_a_table_where_there_was_some(full: Report, tmp_path: Path) -> None:
+    """The day, the detector, what was expected and what came; nothing without an alarm."""
+    said = full.html_path.read_text()
+    assert all(part in said for part in ("Detectors that fired", "2024-05-12", "error:order", "0.471"))
+    rows = shops.orders()
+    calm = report_of(tmp_path, rows, shops.predictions(rows), run_log=RUN_LOG[:1])
+    assert "Detectors that fired" not in calm.html_path.read_text()
 
 
 def test_every_picture_has_words_and_a_table(full: Report) -> None:

@@ -28,6 +28,11 @@ def test_a_run_log_tells_champions_weights_importance_and_refits(tmp_path: Path)
             {"kind": "refit", "as_of": "2024-05-01", "importance": {"a": 1, "b": 3}, "weights": {"btyd": 2, "x": 2}},
             {"kind": "refit", "as_of": "2024-04-01T00:00:00Z", "importance": {"a": 1}},
             {"kind": "champion", "as_of": "2024-04-15", "champion": "online"},
+            {
+                "kind": "week",
+                "as_of": "2024-04-18",
+                "alarms": [{"detector": "error:order", "at": "2024-04-16T00:00:00Z", "before": 1.0, "after": 0.5}],
+            },
         ],
     )
     assert read_run_lines(path) == RunLines(
@@ -36,6 +41,7 @@ def test_a_run_log_tells_champions_weights_importance_and_refits(tmp_path: Path)
         importance={"b": 0.75, "a": 0.25},
         importance_day=day("2024-05-01"),
         refit_days=(day("2024-04-01"), day("2024-05-01")),
+        alarms=((day("2024-04-16"), "error:order", 1.0, 0.5),),
     )
 
 
@@ -48,6 +54,7 @@ def test_what_is_not_known_or_makes_no_sense_is_passed_over(tmp_path: Path) -> N
             {"kind": "new", "as_of": None},
             {"kind": "week", "as_of": "someday", "champion": "x"},
             {"kind": "week", "as_of": "2024-04-15", "champion": 3, "weights": [1], "importance": {"a": "much", "b": 0}},
+            {"kind": "week", "as_of": "2024-04-15", "alarms": [1, {"at": "2024-04-16"}, {"detector": "x", "at": "?"}]},
         ],
     )
     assert read_run_lines(path) == RunLines()

@@ -10,6 +10,7 @@ import pytest
 from backtest.learning import Published
 from backtest.runlog import RunLine, RunLog
 from clv.rules import DAY_MS
+from models.drift import Alarm
 from models.snapshot import ScorerSnapshot
 from models.training import Learner
 from tests.unit.models.histories import START_MS, example, feature_rows
@@ -52,6 +53,15 @@ def test_errors_are_in_the_major_unit() -> None:
     said = msgspec.json.decode(line, type=RunLine).metrics["clv"]
     assert (said.count, said.mae, said.ratio) == (1, 9.0, 0.0)
     assert said.deviance == pytest.approx(metrics.deviance / 10)
+
+
+def test_an_alarm_is_told_once() -> None:
+    """In the first line after it was given, though a snapshot gives several."""
+    log, learner = RunLog(digits=2), Learner(90)
+    learner.drift.alarms = (Alarm("error:order", "1997-01-03T00:00:00Z", 1.0, 0.5, 500),)
+    lines = log.lines(published(3, "btyd", is_refitted=True), learner) + log.lines(published(12), learner)
+    told = [msgspec.json.decode(line, type=RunLine).alarms for line in lines.splitlines()]
+    assert told == [learner.drift.alarms, (), (), ()]
 
 
 def test_importance_is_there_where_the_learner_offers_it() -> None:

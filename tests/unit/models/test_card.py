@@ -8,6 +8,7 @@ import pytest
 from clv.errors import IncompatibleArtifact
 from models import btyd
 from models.card import Evidence, ModelCard, Pin, Switch, Window, ensemble_facts
+from models.drift import Alarm
 from models.ensemble import Ensemble
 from tests.unit.models.histories import example, example_arrays, feature_rows
 from tests.unit.models.test_training import taught
@@ -36,6 +37,7 @@ CARD = ModelCard(
     switch=Switch("000002-ab", "t", "error", "btyd", "online", Evidence({"online": 0.9}, 600, 0.01, "btyd")),
     pin=Pin("t", champion="online"),
     parent="000001-cd",
+    drift=(Alarm("error:order", "t", 1.0, 0.5, 500),),
 )
 
 
