@@ -1,4 +1,4 @@
-"""Pictures of the models: which one answered when, and what the newest looks at."""
+"""Picture of the models: which one answered when."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from backtest.look import MUTED, SCORE, caption, draw, drawn_label, in_words, inks, label, percent
+from backtest.look import MUTED, caption, draw, drawn_label, in_words, inks, label, percent
 from backtest.picture import Picture, day_cell, table
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from backtest.run_lines import RunLines
     from backtest.scored import Predictions
 
-_FEATURES = 15
 Span = tuple[int, int, str]
 """First day, day after the last, model."""
 
@@ -117,42 +116,3 @@ def _paint_weights(axes: Axes, log: RunLines, end: int) -> None:
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     caption(axes, "Weight in the blend")
     in_words(axes.yaxis, percent)
-
-
-def feature_importance(log: RunLines) -> Picture:
-    """Draw the features that count most in the newest model that tells."""
-    slug, topic = "importance", "Feature importance"
-    if not log.importance or log.importance_day is None:
-        return Picture(slug=slug, topic=topic, absence="The run log holds no feature importance: no model told it.")
-    shown = list(log.importance.items())[:_FEATURES]
-    finding = f"{shown[0][0]} counts most, with {percent(round(shown[0][1], 2))} of the importance"
-    if len(shown) >= 3:
-        finding = (
-            f"{', '.join(name for name, _ in shown[:2])} and {shown[2][0]} hold "
-            f"{percent(round(sum(share for _, share in shown[:3]), 2))} of the importance"
-        )
-
-    def paint(figure: Figure) -> None:
-        axes = figure.subplots()
-        positions, shares = range(len(shown)), [share for _, share in shown]
-        bars = axes.barh(positions, shares, color=SCORE.colour, height=0.66)
-        axes.bar_label(bars, [percent(round(share, 3)) for share in shares], padding=4, fontsize=8, color=MUTED)
-        axes.set_yticks(positions, [drawn_label(name, 40) for name, _ in shown])
-        axes.invert_yaxis()
-        axes.grid(visible=False)
-        axes.set_xlim(0.0, shares[0] * 1.12)
-        axes.spines["bottom"].set_visible(False)
-        axes.set_xticks([])
-        caption(axes, f"Share of importance, model of {day_cell(log.importance_day or 0)}")
-
-    return Picture(
-        slug=slug,
-        topic=topic,
-        finding=finding,
-        reading="As the newest model in the run log tells it; shares add up to 100 %. Importance says what the model "
-        "uses, not what causes value."
-        + (f" The {_FEATURES} largest of {len(log.importance)} are drawn." if len(log.importance) > _FEATURES else ""),
-        alt=f"Bars of feature importance. {finding}.",
-        table=table(["feature", "share"], [[name, f"{100 * share:.2f} %"] for name, share in log.importance.items()]),
-        png=draw(paint, finding, height_inches=1.3 + 0.24 * len(shown)),
-    )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from backtest.behaviour import expected_orders, probability_alive
 from backtest.calibration import calibration_by_decile, cumulative_gain
-from backtest.champions import champion_timeline, feature_importance
+from backtest.champions import champion_timeline
+from backtest.importance import feature_importance
 from backtest.intervals import interval_coverage
 from backtest.prequential import deviance_over_time
 from backtest.totals import ratio_by_order_count, totals_over_time

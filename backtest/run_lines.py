@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from clv.errors import InputError
+from models.card import Importance
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,9 +28,9 @@ class RunLines(msgspec.Struct, frozen=True, kw_only=True):
     weights
         Day → weight of each model in the answer.
     importance
-        Feature → share (0-1) of the newest model that tells, largest first; empty where none does.
+        What the newest snapshot that was measured looks at; None where there is none.
     importance_day
-        Day of that model; None where there is none.
+        Day of that snapshot; None where there is none.
     refit_days
         Days on which models were fitted.
     alarms
@@ -38,7 +39,7 @@ class RunLines(msgspec.Struct, frozen=True, kw_only=True):
 
     champions: dict[int, str] = {}
     weights: dict[int, dict[str, float]] = {}
-    importance: dict[str, float] = {}
+    importance: Importance | None = None
     importance_day: int | None = None
     refit_days: tuple[int, ...] = ()
     alarms: tuple[tuple[int, str, float, float], ...] = ()
@@ -62,8 +63,8 @@ def read_run_lines(path: Path) -> RunLines:
     dated = sorted(
         ((day, entry) for entry in entries if (day := _day(entry.get("as_of"))) is not None), key=lambda pair: pair[0]
     )
-    importances = [(day, shares) for day, entry in dated if (shares := _shares(entry.get("importance")))]
-    day, importance = importances[-1] if importances else (None, {})
+    measured = [(day, found) for day, entry in dated if (found := _importance(entry.get("importance")))]
+    day, importance = measured[-1] if measured else (None, None)
     return RunLines(
         champions={day: entry["champion"] for day, entry in dated if _is_name(entry.get("champion"))},
         weights={day: weights for day, entry in dated if (weights := _shares(entry.get("weights")))},
@@ -92,6 +93,14 @@ def _alarms(value: object) -> list[tuple[int, str, float, float]]:
 
 def _is_name(value: object) -> bool:
     return isinstance(value, str) and bool(value)
+
+
+def _importance(value: object) -> Importance | None:
+    """Return what was measured; None where it is not in the form that this build knows."""
+    try:
+        return msgspec.convert(value, Importance | None)
+    except msgspec.ValidationError:
+        return None
 
 
 def _shares(value: object) -> dict[str, float]:

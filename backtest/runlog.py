@@ -15,12 +15,14 @@ import msgspec
 from clv.events import parse_time_ms
 from clv.outcomes import ModelVersions, rfc3339
 from clv.rules import DAY_MS
+from models.card import Importance
 from models.drift import Alarm
 from models.snapshot import PRIOR_NAME
 
 if TYPE_CHECKING:
     from backtest.learning import Published
     from models.evaluation import Metrics
+    from models.snapshot import ScorerSnapshot
     from models.training import Learner
 
 WEEK_MS = 7 * DAY_MS
@@ -54,8 +56,8 @@ class RunLine(msgspec.Struct, frozen=True, kw_only=True):
 
     ``as_of`` is the latest event time that influenced it; ``champion_before`` differs from ``champion`` in a line of
     kind ``champion``. ``weights`` are the blend's. ``metrics`` is the prequential error of every candidate so far.
-    ``intervals`` is a digest of the conformal factors. ``importance`` maps features to shares, where the learner has
-    a method ``feature_importance`` that tells; else it is empty. ``alarms`` are those since the line before.
+    ``intervals`` is a digest of the conformal factors. ``importance`` is what the snapshot looks at, where that was
+    measured: with a refit of the ensemble. ``alarms`` are those since the line before.
     """
 
     kind: Literal["refit", "champion", "week"]
@@ -69,7 +71,7 @@ class RunLine(msgspec.Struct, frozen=True, kw_only=True):
     customer_count: int
     metrics: dict[str, Figures]
     intervals: str
-    importance: dict[str, float]
+    importance: Importance | None
     alarms: tuple[Alarm, ...] = ()
 
 
@@ -149,7 +151,7 @@ class RunLog:
             customer_count=snapshot.btyd.customer_count if snapshot.btyd else 0,
             metrics={name: _figures(metrics, self._digits) for name, metrics in learner.metrics().items()},
             intervals=hashlib.sha256(msgspec.json.encode(snapshot.intervals)).hexdigest()[:12],
-            importance=_importance(learner),
+            importance=_importance(snapshot, learner),
         )
         told = [alarms, *[()] * len(kinds)]  # once, where a snapshot gives several lines
         lines = [msgspec.structs.replace(line, kind=kind, alarms=new) for kind, new in zip(kinds, told, strict=False)]
@@ -165,6 +167,6 @@ def _figures(metrics: Metrics, digits: int) -> Figures:
     return Figures(metrics.count, metrics.deviance / 10.0 ** (digits / 2), metrics.mae / 10.0**digits, metrics.ratio)
 
 
-def _importance(learner: Learner) -> dict[str, float]:
-    offered = getattr(learner, "feature_importance", None)
-    return dict(offered()) if callable(offered) else {}
+def _importance(snapshot: ScorerSnapshot, learner: Learner) -> Importance | None:
+    measured = learner.feature_importance()
+    return measured if measured and measured.version == snapshot.version else None

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from models.card import ModelCard
     from storage.cards import StoredEvent
 
+_LEAST_RISE = 0.0005
+"""Of the deviance: less reads as nothing."""
+
 
 def window_of(card: ModelCard) -> dict[str, str]:
     """Return the days that a card's examples lie in: the first was scored, the last matured; empty without any."""
@@ -78,6 +81,7 @@ def card_lines(card: ModelCard, *, digits: int) -> Iterator[str]:
         yield _line(name, f"{pairs(error_figures(metrics, digits))}  vs btyd {ratio(card.relative_errors.get(name))}")
     for alarm in card.drift:
         yield _line("drift", f"{alarm.at}  {alarm.detector} {alarm.before:.4g} -> {alarm.after:.4g}")
+    yield from _importance_lines(card)
     yield _line("training", pairs(card.training))
     yield _line("features", f"{len(card.features)}, digest {card.feature_digest}")
     yield _line("", ", ".join(card.features))
@@ -116,6 +120,18 @@ def _why(card: ModelCard) -> str:
         return ""
     errors = "  ".join(f"{name} {ratio(error)}" for name, error in switch.evidence.relative_errors.items())
     return f"({switch.cause}, since {switch.at}; vs btyd: {errors}; {switch.evidence.example_count} examples)"
+
+
+def _importance_lines(card: ModelCard) -> Iterator[str]:
+    """Yield what the scorer looks at: by how much the deviance rises when that is shuffled, the most first."""
+    measured = card.importance
+    if measured is None:
+        return
+    yield _line("importance", f"of {measured.version}, on {measured.example_count:,} examples: deviance when shuffled")
+    for rises in (measured.groups, measured.features):
+        ranked = sorted(rises.items(), key=lambda pair: (-pair[1], pair[0]))
+        shown = [f"{name} {100 * rise:+.1f} %" for name, rise in ranked if abs(rise) >= _LEAST_RISE]
+        yield _line("", "  ".join(shown) or "-")
 
 
 def _figure(value: Any) -> str:

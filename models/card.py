@@ -101,6 +101,21 @@ class GlmFacts(msgspec.Struct, frozen=True):
     btyd_version: str
 
 
+class Importance(msgspec.Struct, frozen=True):
+    """What the scorer of a version looks at, as ``models.importance`` measured it.
+
+    ``deviance`` is the mean Tweedie deviance of its answers on ``example_count`` examples, in square roots of minor
+    units. ``groups`` (``models.hybrids.GROUPS``) and ``features`` say by what share of it the deviance rises when that
+    is shuffled between the examples: 0.1 is a tenth more, about 0 is what the score does not need.
+    """
+
+    version: str
+    example_count: int
+    deviance: float
+    groups: dict[str, float]
+    features: dict[str, float]
+
+
 class ModelCard(msgspec.Struct, frozen=True):
     """All that is to be known of a published version of a model.
 
@@ -110,8 +125,9 @@ class ModelCard(msgspec.Struct, frozen=True):
     the blend's. ``metrics`` are the prequential figures by candidate through this version, ``relative_errors`` the
     recent deviances over the reference's; money is in minor units, deviances in their square roots. ``switch`` says
     since when and why ``champion`` answers. ``parent`` is the version published before, ``restores`` the one that a
-    rollback brought back: then window, base, regression and members are of that one, figures of now. ``drift`` holds
-    the last alarms before this version, oldest first.
+    rollback brought back: then window, base, regression, members and importance are of that one, figures of now.
+    ``importance`` is of the last refit's version up to this one, None before it. ``drift`` holds the last alarms before
+    this version, oldest first.
     """
 
     name: str
@@ -140,6 +156,7 @@ class ModelCard(msgspec.Struct, frozen=True):
     restores: str = ""
     glm: GlmFacts | None = None
     drift: tuple[Alarm, ...] = ()
+    importance: Importance | None = None
 
     def to_json(self) -> str:
         """Return it as JSON; the same card gives the same text."""

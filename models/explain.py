@@ -17,7 +17,7 @@ from clv.errors import FeatureMismatch
 from clv.features import FEATURE_NAMES
 from clv.outcomes import ModelVersions
 from clv.ports import Scorer
-from models.hybrids import GROUP_NAMES, hybrids
+from models.hybrids import ALL, GROUP_NAMES, hybrids
 from models.reference import PRIOR_TYPICAL
 
 if TYPE_CHECKING:
@@ -29,8 +29,7 @@ BATCH_ROWS = 32
 """Customers explained in one call of the scorer: some 4,000 rows, a few megabytes."""
 
 _COUNT = len(GROUP_NAMES)
-_COALITIONS = np.arange(2**_COUNT)
-_WITHOUT = np.array([_COALITIONS[_COALITIONS >> group & 1 == 0] for group in range(_COUNT)])
+_WITHOUT = np.array([ALL[ALL >> group & 1 == 0] for group in range(_COUNT)])
 _WITH = _WITHOUT + 2 ** np.arange(_COUNT)[:, None]
 _SIZES = np.array([[int(coalition).bit_count() for coalition in row] for row in _WITHOUT])
 # Shapley 1953, as in Lundberg & Lee 2017, equation 4: of all orders of the groups, the share in which exactly these
@@ -126,8 +125,8 @@ def explain_many(scorer: ExplainedScorer, features: Floats, as_of_ms: Ints) -> I
 def _explained(scorer: ExplainedScorer, features: Floats, as_of_ms: Ints) -> list[Explanation]:
     references = np.array([scorer.reference_at(moment) or PRIOR_TYPICAL for moment in as_of_ms.tolist()])
     rows = hybrids(features, references).reshape(-1, len(FEATURE_NAMES))
-    batch = scorer.score(rows, np.repeat(as_of_ms, len(_COALITIONS)))
-    worth = batch.clv.reshape(-1, len(_COALITIONS))
+    batch = scorer.score(rows, np.repeat(as_of_ms, len(ALL)))
+    worth = batch.clv.reshape(-1, len(ALL))
     # Differences first: a group that changes nothing gets exactly 0. ``take`` keeps the sums' order, whatever n is.
     gained = np.take(worth, _WITH, axis=1) - np.take(worth, _WITHOUT, axis=1)
     parts = (gained * _WEIGHTS).sum(axis=-1)

@@ -15,7 +15,7 @@ from clv.features import FEATURE_INDEX, FEATURE_NAMES, RECENT_HALF_LIVES_DAYS
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from clv.ports import Floats
+    from clv.ports import Floats, Ints
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "history": (
@@ -44,34 +44,38 @@ GROUPS: dict[str, tuple[str, ...]] = {
 GROUP_NAMES = tuple(GROUPS)
 
 _COUNT = len(GROUP_NAMES)
+ALL: Ints = np.arange(2**_COUNT)
+"""Every coalition of groups."""
 _HISTORY, _SILENCE, _VALUE = (GROUP_NAMES.index(name) for name in ("history", "silence", "value"))
-_HAS_GROUP: NDArray[np.bool_] = (np.arange(2**_COUNT)[:, None] >> np.arange(_COUNT) & 1).astype(np.bool_)
+_HAS_GROUP: NDArray[np.bool_] = (ALL[:, None] >> np.arange(_COUNT) & 1).astype(np.bool_)
 _GROUP_OF = np.array(
     [next(place for place, names in enumerate(GROUPS.values()) if name in names) for name in FEATURE_NAMES]
 )
-_HAS_FEATURE = _HAS_GROUP[:, _GROUP_OF]
 _HUGE = 1e300
 
 
-def hybrids(own: Floats, reference: Floats) -> Floats:
-    """Return every hybrid of each customer and its reference, (n, 2 ** len(GROUPS), len(FEATURE_NAMES)), all finite.
+def hybrids(own: Floats, reference: Floats, coalitions: Ints = ALL) -> Floats:
+    """Return hybrids of each customer and its reference, (n, len(coalitions), len(FEATURE_NAMES)), all finite.
 
     Parameters
     ----------
     own, reference
         (n, len(FEATURE_NAMES)) feature rows.
+    coalitions
+        Bit g of each says that group g is the customer's own; every one there is unless given.
 
     Notes
     -----
-    Bit g of a hybrid's place says that group g is the customer's own: the first is the reference, the last the
-    customer, both as they were given, to the last bit. Whose a group is makes no difference where it is equal in both,
-    but for rounding in ``recent_*`` of equal histories after different silences.
+    Coalition 0 is the reference, the last the customer, both as they were given, to the last bit. Whose a group is
+    makes no difference where it is equal in both, but for rounding in ``recent_*`` of equal histories after different
+    silences.
     """
-    rows: Floats = np.where(_HAS_FEATURE, own[:, None, :], reference[:, None, :])
+    has_group = _HAS_GROUP[coalitions]
+    rows: Floats = np.where(has_group[:, _GROUP_OF], own[:, None, :], reference[:, None, :])
     columns, others = np.ascontiguousarray(own.T), np.ascontiguousarray(reference.T)
     for is_own, ours, theirs in ((True, columns, others), (False, others, columns)):
         for place, after in ((_SILENCE, _after_silence), (_VALUE, _at_value)):
-            apart = (_HAS_GROUP[:, _HISTORY] == is_own) & (_HAS_GROUP[:, place] != is_own)
+            apart = (has_group[:, _HISTORY] == is_own) & (has_group[:, place] != is_own)
             with np.errstate(all="ignore"):
                 mixed = after(ours, theirs)
             for name, values in mixed.items():

@@ -16,6 +16,7 @@ from clv.events import parse_time_ms
 from clv.features import FEATURE_DIGEST
 from clv.rules import DAY_MS
 from models.batch import MIN_EXAMPLES, ExampleArrays
+from models.ensemble import Ensemble
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -88,6 +89,7 @@ class Schedule:
         self._data = data
         self._state = state
         self._refit_days = refit_days
+        self._fresh: tuple[Ensemble, ExampleArrays] | None = None
 
     def refit(self, now_ms: int, *, is_forced: bool = False) -> bytes | None:
         """Refit BTYD, the regression on it and the ensemble, if that is due; return a new ensemble's artifact, if any.
@@ -118,13 +120,17 @@ class Schedule:
         if len(examples.value_minor) < MIN_EXAMPLES:
             return None
         try:
-            return self._learner.refit_ensemble(examples)
+            artifact = self._learner.refit_ensemble(examples)
         except IncompatibleArtifact as problem:
             log.exception("ensemble not refitted, the one before stays", problem=str(problem))
             return None
+        self._fresh = Ensemble(artifact), examples
+        return artifact
 
     def publish(self, now_ms: int, *, is_asked: bool = False) -> ScorerSnapshot | None:
         """Return a snapshot if one is due: after a refit, and at most once an event-day when something was learned.
+
+        After a refit of the ensemble it is also measured what the snapshot looks at.
 
         Parameters
         ----------
@@ -140,7 +146,11 @@ class Schedule:
             return None
         state.snapshot_ms = now_ms
         state.learned_count = self._learner.learned_count
-        return self._learner.snapshot(now_ms)
+        snapshot = self._learner.snapshot(now_ms)
+        if self._fresh:
+            self._learner.measure_importance(snapshot, *self._fresh)
+            self._fresh = None
+        return snapshot
 
 
 def example_arrays(examples: Iterable[TrainingExample], *, horizon_days: int) -> ExampleArrays:

@@ -14,8 +14,9 @@ import structlog
 from clv.errors import FeatureMismatch, IncompatibleArtifact, NotTrained
 from clv.events import parse_time_ms
 from clv.features import FEATURE_DIGEST
-from models import batch, btyd, glm
+from models import batch, btyd, glm, importance
 from models.btyd import BtydParams, Histories
+from models.card import Importance
 from models.conformal import Residuals
 from models.drift import DriftState
 from models.ensemble import digest_of
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from clv.ports import Floats
     from clv.windows import Windows
     from models.batch import ExampleArrays
+    from models.ensemble import Ensemble
 
 FORMAT = "clv.learner.v1"
 MIN_ONLINE_EXAMPLES = 300
@@ -54,6 +56,7 @@ class LearnerState(msgspec.Struct, frozen=True):
     residuals: Residuals = msgspec.field(default_factory=Residuals)
     reference: tuple[float, ...] = ()
     drift: DriftState = msgspec.field(default_factory=DriftState)
+    importance: Importance | None = None
     feature_digest: str = FEATURE_DIGEST
     format: str = FORMAT
 
@@ -97,6 +100,7 @@ class Learner:
         self._prequential = given.prequential
         self._residuals = given.residuals
         self._reference = given.reference
+        self._importance = given.importance
 
     @property
     def learned_count(self) -> int:
@@ -120,6 +124,10 @@ class Learner:
     def standings(self) -> dict[str, float]:
         """Return what decides between candidates: relative error, drawn towards what is expected of each."""
         return {name: self._prequential.standing(name) for name in self.candidates()}
+
+    def feature_importance(self) -> Importance | None:
+        """Return what the scorer looked at when it was last measured; None before that."""
+        return self._importance
 
     def learn(self, example: TrainingExample) -> None:
         """Judge every model by what it said then, then let the online model learn the example, relative to the base.
@@ -216,6 +224,10 @@ class Learner:
             reference=self._reference,
         ).named()
 
+    def measure_importance(self, snapshot: ScorerSnapshot, ensemble: Ensemble | None, examples: ExampleArrays) -> None:
+        """Measure what a snapshot of this learner looks at, see ``importance.measure``; few examples change nothing."""
+        self._importance = importance.measure(snapshot, ensemble, examples) or self._importance
+
     def republish(self, snapshot: ScorerSnapshot, learned_through_ms: int) -> ScorerSnapshot:
         """Return an older snapshot's content as the next version; what the learner knows stays as it is.
 
@@ -243,6 +255,7 @@ class Learner:
                 residuals=self._residuals,
                 reference=self._reference,
                 drift=self.drift,
+                importance=self._importance,
             ),
             order="sorted",
         )

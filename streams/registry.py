@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clv.settings import Settings
+    from models.card import Importance
     from models.snapshot import ScorerSnapshot
     from models.training import Learner
     from storage.artifacts import Artifact
@@ -175,6 +176,7 @@ class Registry:
     def _card(self, snapshot: ScorerSnapshot, digest: str, cause: CardCause, occasion: Occasion) -> ModelCard:
         learner, base, versions = self._learner, snapshot.btyd, snapshot.model_versions
         members = {name: getattr(versions, name) for name in MEMBERS}
+        window, importance = self._learned(occasion)
         return ModelCard(
             name=SCORER_NAME,
             version=snapshot.version,
@@ -185,7 +187,7 @@ class Registry:
             horizon_days=snapshot.horizon_days,
             feature_digest=FEATURE_DIGEST,
             features=FEATURE_NAMES,
-            window=self._window(occasion),
+            window=window,
             customers=base.customer_count if base else 0,
             repeat_customers=base.repeat_customer_count if base else 0,
             training={
@@ -212,13 +214,16 @@ class Registry:
             parent=self._state.parent,
             restores=occasion.restores,
             drift=learner.drift.alarms,
+            importance=importance,
         )
 
-    def _window(self, occasion: Occasion) -> Window:
+    def _learned(self, occasion: Occasion) -> tuple[Window, Importance | None]:
+        """Return which examples stand behind what is given out, and what it looks at."""
         if not occasion.restores:
-            return msgspec.structs.replace(self._state.window)
+            return msgspec.structs.replace(self._state.window), self._learner.feature_importance()
         found = card_at(self._database, occasion.restores)
-        return ModelCard.from_json(found.card).window if found else Window()
+        card = ModelCard.from_json(found.card) if found else None
+        return (card.window, card.importance) if card else (Window(), None)
 
     def _ensemble(self, digest: str, artifacts: Sequence[Artifact]) -> EnsembleFacts | None:
         try:

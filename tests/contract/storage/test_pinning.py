@@ -179,6 +179,7 @@ def test_an_older_version_answers_again(database: Database, trained: list[Scorer
     first = ModelCard.from_json(read_cards(database)[0].card)
     assert (card.cause, card.restores, card.parent) == ("rollback", old.version, new.version)
     assert (card.window, card.customers, card.members) == (first.window, first.customers, first.members)
+    assert card.importance == first.importance
     assert card.glm == first.glm != ModelCard.from_json(read_cards(database)[1].card).glm
     assert [event.version for event in scorer_events(result)] == [newest.version]
     assert len(result.events) == 1

@@ -25,8 +25,15 @@ ALL_SLUGS = {
     *("deviance-over-time", "calibration", "cumulative-gain", "totals-over-time", "ratio-by-order-count", "coverage"),
     *("champion", "importance", "expected-orders", "probability-alive"),
 }
+IMPORTANCE: dict[str, Any] = {
+    "version": "000004-ab",
+    "example_count": 1_200,
+    "deviance": 2.5,
+    "groups": {"value": 0.25, "history": 0.625, "silence": 0.5, HOSTILE: -0.001},
+    "features": {f"feature_{number}": number / 100 for number in range(20)} | {"order_count": 0.3},
+}
 RUN_LOG = [
-    {"kind": "refit", "as_of": "2024-04-15", "weights": {"btyd": 1.0}, "importance": {"days": 3, HOSTILE: 1}},
+    {"kind": "refit", "as_of": "2024-04-15", "weights": {"btyd": 1.0}, "importance": IMPORTANCE},
     {
         "kind": "refit",
         "as_of": "2024-05-13",
@@ -204,6 +211,15 @@ def test_every_picture_has_words_and_a_table(full: Report) -> None:
     assert all(len(image["alt"]) > 60 and image["src"].startswith("data:image/png;base64,iVBOR") for image in images)
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in full.picture_paths)
     assert page.open == []
+
+
+def test_importance_tells_what_costs_most(full: Report) -> None:
+    """Its title names the three groups that the deviance needs most; its table holds all of them and every feature."""
+    page = Page(full.html_path.read_text())
+    words = " ".join(page.words)
+    assert "History counts most: shuffled between customers, it raises the deviance by 62.5 %; silence 50.0 %" in words
+    assert {*IMPORTANCE["groups"], *IMPORTANCE["features"]} <= set(page.words)
+    assert "−0.1 %" in page.words
 
 
 def test_the_page_asks_nothing_of_anybody(full: Report) -> None:

@@ -9,10 +9,19 @@ import pytest
 
 from backtest.run_lines import RunLines, read_run_lines
 from clv.errors import InputError
+from models.card import Importance
 from tests.unit.backtest.shops import write_run_log
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+IMPORTANCE = {
+    "version": "v",
+    "example_count": 300,
+    "deviance": 2.5,
+    "groups": {"history": 0.5},
+    "features": {"order_count": -0.01},
+}
 
 
 def day(text: str) -> int:
@@ -21,12 +30,13 @@ def day(text: str) -> int:
 
 
 def test_a_run_log_tells_champions_weights_importance_and_refits(tmp_path: Path) -> None:
-    """Shares add up to one, largest first; the newest importance stands; lines may come in any order."""
+    """Weights add up to one, largest first; the newest importance stands; lines may come in any order."""
     path = write_run_log(
         tmp_path / "run.jsonl",
         [
-            {"kind": "refit", "as_of": "2024-05-01", "importance": {"a": 1, "b": 3}, "weights": {"btyd": 2, "x": 2}},
-            {"kind": "refit", "as_of": "2024-04-01T00:00:00Z", "importance": {"a": 1}},
+            {"kind": "refit", "as_of": "2024-05-01", "importance": IMPORTANCE, "weights": {"btyd": 2, "x": 2}},
+            {"kind": "refit", "as_of": "2024-04-01T00:00:00Z", "importance": IMPORTANCE | {"version": "older"}},
+            {"kind": "week", "as_of": "2024-05-02", "importance": None},
             {"kind": "champion", "as_of": "2024-04-15", "champion": "online"},
             {
                 "kind": "week",
@@ -38,7 +48,7 @@ def test_a_run_log_tells_champions_weights_importance_and_refits(tmp_path: Path)
     assert read_run_lines(path) == RunLines(
         champions={day("2024-04-15"): "online"},
         weights={day("2024-05-01"): {"btyd": 0.5, "x": 0.5}},
-        importance={"b": 0.75, "a": 0.25},
+        importance=Importance("v", 300, 2.5, groups={"history": 0.5}, features={"order_count": -0.01}),
         importance_day=day("2024-05-01"),
         refit_days=(day("2024-04-01"), day("2024-05-01")),
         alarms=((day("2024-04-16"), "error:order", 1.0, 0.5),),

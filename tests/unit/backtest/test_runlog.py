@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
@@ -12,8 +12,12 @@ from backtest.runlog import RunLine, RunLog
 from clv.rules import DAY_MS
 from models.drift import Alarm
 from models.snapshot import ScorerSnapshot
-from models.training import Learner
-from tests.unit.models.histories import START_MS, example, feature_rows
+from models.training import Learner, LearnerState
+from tests.unit.models.histories import START_MS, example, example_arrays, feature_rows
+from tests.unit.models.test_scorer import snapshot
+
+if TYPE_CHECKING:
+    from models.card import Importance
 
 
 def published(day: int, champion: str = "btyd", *, is_refitted: bool = False) -> Published:
@@ -64,18 +68,19 @@ def test_an_alarm_is_told_once() -> None:
     assert told == [learner.drift.alarms, (), (), ()]
 
 
-def test_importance_is_there_where_the_learner_offers_it() -> None:
-    """A learner that has nothing to say of its features leaves it empty."""
+def test_importance_stands_with_the_snapshot_that_it_was_measured_of() -> None:
+    """With its refit; later snapshots, and a learner that never measured any, leave it out."""
 
-    class Telling(Learner):
-        """Knows what counts."""
+    def importance(learner: Learner, day: int) -> Importance | None:
+        (line, *_) = RunLog(digits=2).lines(published(day), learner).splitlines()
+        return msgspec.json.decode(line, type=RunLine).importance
 
-        def feature_importance(self) -> dict[str, float]:
-            """Return shares."""
-            return {"order_count": 1.0}
-
-    def importance(learner: Learner) -> Any:
-        return msgspec.json.decode(RunLog(digits=2).lines(published(0), learner).splitlines()[0])["importance"]
-
-    assert importance(Learner(90)) == {}
-    assert importance(Telling(90)) == {"order_count": 1.0}
+    learner, examples = Learner(90), example_arrays(200)
+    assert importance(learner, 0) is None
+    learner.measure_importance(snapshot(0, START_MS), None, examples)
+    measured = learner.feature_importance()
+    assert measured is not None
+    measured = msgspec.structs.replace(measured, version=published(0).snapshot.version)
+    learner = Learner(90, LearnerState(90, importance=measured))
+    assert importance(learner, 0) == measured
+    assert importance(learner, 1) is None

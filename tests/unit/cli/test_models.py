@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from cli.cards import card_lines
 from cli.main import run
 from clv import topics
 from clv.settings import Settings
+from models.card import Importance
 from storage.schema import downgrade
 from storage.sinking import write_batch
 from streams.retraining import retrain
 from tests.contract.storage.outputs import OutputTopics
+from tests.unit.models.test_card import CARD
 from tests.unit.streams.shop import PARTITIONS, open_database, shop, store
 
 if TYPE_CHECKING:
@@ -95,6 +98,19 @@ def test_a_version_is_shown_with_its_card(versions: list[str], capsys: pytest.Ca
     windows = f"{card['glm']['window_count']}, of {card['glm']['customer_count']} customers"
     for part in ("refit", "120, of them", windows, "vs btyd", "repeat_purchase_count", card["digest"]):
         assert part in said
+
+
+def test_what_the_scorer_looks_at_is_shown() -> None:
+    """Groups, then features, the most needed first; nothing where nothing was measured."""
+    with_importance = msgspec.structs.replace(
+        CARD,
+        importance=Importance("v", 1_300, 2.5, {"silence": 0.5, "history": 0.625, "email": 0.0}, {"gap_cv": -0.02}),
+    )
+    lines = [line.strip() for line in card_lines(with_importance, digits=2)]
+    start = lines.index("importance  of v, on 1,300 examples: deviance when shuffled")
+    assert lines[start + 1 : start + 3] == ["history +62.5 %  silence +50.0 %", "gap_cv -2.0 %"]
+    without = card_lines(msgspec.structs.replace(CARD, importance=None), digits=2)
+    assert not any("importance" in line for line in without)
 
 
 def test_the_list_says_what_a_version_has_seen(versions: list[str], capsys: pytest.CaptureFixture[str]) -> None:

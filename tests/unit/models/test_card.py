@@ -7,7 +7,7 @@ import pytest
 
 from clv.errors import IncompatibleArtifact
 from models import btyd
-from models.card import Evidence, ModelCard, Pin, Switch, Window, ensemble_facts
+from models.card import Evidence, Importance, ModelCard, Pin, Switch, Window, ensemble_facts
 from models.drift import Alarm
 from models.ensemble import Ensemble
 from tests.unit.models.histories import example, example_arrays, feature_rows
@@ -38,6 +38,7 @@ CARD = ModelCard(
     pin=Pin("t", champion="online"),
     parent="000001-cd",
     drift=(Alarm("error:order", "t", 1.0, 0.5, 500),),
+    importance=Importance("000002-ab", 300, 2.5, groups={"refunds": -0.01}, features={"return_rate": -0.01}),
 )
 
 
@@ -53,6 +54,14 @@ def test_what_is_no_card_is_refused(text: str) -> None:
     """Rubbish in the store is an error of ours, not of the decoder."""
     with pytest.raises(IncompatibleArtifact, match="no"):
         ModelCard.from_json(text)
+
+
+def test_a_card_of_an_earlier_build_is_read() -> None:
+    """It was stored before anybody measured what the models look at: that is not known of it, all else is."""
+    stored = msgspec.json.decode(CARD.to_json())
+    del stored["importance"]
+    found = ModelCard.from_json(msgspec.json.encode(stored).decode())
+    assert found == msgspec.structs.replace(CARD, importance=None)
 
 
 def test_a_window_is_from_the_first_to_the_last_example() -> None:

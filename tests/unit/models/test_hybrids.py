@@ -55,6 +55,13 @@ def test_first_and_last_are_reference_and_customer() -> None:
     assert (found >= 0.0).all()
 
 
+def test_some_coalitions_are_those_of_all() -> None:
+    """Asked for alone and in another order, each hybrid is the same."""
+    own = np.vstack([feature_rows(20), absurd_rows()])
+    others, some = np.roll(own, 3, axis=0), np.array([5, 0, 126, 3])
+    assert hybrids(own, others, some).tolist() == hybrids(own, others)[:, some].tolist()
+
+
 @pytest.mark.parametrize("orders", [OFTEN, TWICE, ONCE, NOTHING], ids=["often", "twice", "once", "nothing"])
 @pytest.mark.parametrize(("before", "after"), [(3, 70), (400, 0)])
 def test_another_silence_is_the_same_customer_at_another_time(

@@ -135,6 +135,26 @@ def test_an_ensemble_that_cannot_be_exported_leaves_the_one_before() -> None:
     assert schedule.publish(at_day(0)) is not None
 
 
+def test_with_a_refit_it_is_measured_what_its_snapshot_looks_at() -> None:
+    """Once, by the snapshot that is published then; later snapshots leave it, and without an ensemble there is none."""
+    learner, data = Learner(90), Data(examples=300)
+    schedule = Schedule(learner, data, ScheduleState(), refit_days=REFIT_DAYS)
+    schedule.refit(at_day(0), is_forced=True)
+    first = schedule.publish(at_day(0))
+    measured = learner.feature_importance()
+    assert first is not None
+    assert measured is not None
+    assert (measured.version, measured.example_count) == (first.version, 300)
+    learn(learner)
+    assert schedule.publish(at_day(1)) is not None
+    assert learner.feature_importance() is measured
+    few = Learner(90)
+    schedule = Schedule(few, Data(examples=199), ScheduleState(), refit_days=1)
+    schedule.refit(at_day(0), is_forced=True)
+    assert schedule.publish(at_day(0)) is not None
+    assert few.feature_importance() is None
+
+
 def test_examples_of_another_build_are_left_out() -> None:
     """Of another horizon or feature list, they are no rows; the others keep their order."""
     mine = [drawn.example(row, value) for row, value in zip(drawn.feature_rows(3), (1, 2, 3), strict=True)]

@@ -109,6 +109,9 @@ def test_a_card_says_what_the_learner_said(database: Database) -> None:
     assert card.ensemble.weights == artifact.weights
     assert card.ensemble.held_out_deviance == artifact.held_out_deviance
     assert (card.training["refit_days"], card.training["champion_margin"]) == (28, evaluation.MARGIN)
+    assert card.importance is not None
+    assert card.importance == training.learner.feature_importance()
+    assert (card.importance.version, card.importance.example_count) == (snapshot.version, window.example_count)
     assert (row.champion, row.ensemble_digest, row.digest) == (card.champion, card.ensemble_digest, card.digest)
 
 
