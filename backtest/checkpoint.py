@@ -20,6 +20,8 @@ from backtest.runlog import RunLogState
 from clv.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from clv.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -51,13 +53,13 @@ class Checkpoint(msgspec.Struct):
     counts: Counts
 
 
-def run_key(log_key: str, settings: Settings) -> str:
-    """Return what a checkpoint must have been made by: log, options, build and libraries."""
+def run_key(log_key: str, settings: Settings, custom: Sequence[str] = ()) -> str:
+    """Return what a checkpoint must have been made by: log, options, build, libraries and custom models."""
     options = (
         *(settings.currency, settings.horizon_days, settings.refit_days, settings.allowed_lateness_ms),
         *(settings.duplicate_window_days, settings.far_ahead_days),
     )
-    digest = hashlib.sha256(repr((log_key, options)).encode())
+    digest = hashlib.sha256(repr((log_key, options, *custom)).encode())
     root = Path(__file__).parents[1]
     for package in _PACKAGES:
         for source in sorted((root / package).glob("*.py")):

@@ -23,13 +23,14 @@ from clv.watermark import PartitionState
 from producers.encode import encode_event, key_of, tick_event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from backtest.days import Day
     from backtest.learning import Published
     from backtest.moments import DueMoment
     from clv.ports import ScoreBatch
     from clv.settings import Settings
+    from models.custom import CustomModel
 
 _POLICIES = Policies()
 _PARTITION = 0
@@ -66,6 +67,8 @@ class Engine:
         From where to go on.
     observe
         Called with each snapshot that is put in force.
+    custom
+        Custom models, to compete.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Engine:
         settings: Settings,
         state: EngineState | None = None,
         observe: Callable[[Published], None] = lambda _published: None,
+        custom: Sequence[CustomModel] = (),
     ) -> None:
         given = state or EngineState()
         self._rules = Rules.from_settings(settings)
@@ -85,6 +89,7 @@ class Engine:
             refit_days=settings.refit_days,
             state=given.learning,
             observe=observe,
+            custom=custom,
         )
         self.seconds = {"pipeline": 0.0, "predict": 0.0}
 

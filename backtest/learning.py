@@ -11,6 +11,7 @@ from backtest.reservoir import Reservoir
 from clv.events import parse_time_ms
 from clv.outcomes import TrainingExample, WatermarkPassed
 from clv.rules import DAY_MS
+from models.challengers import Challengers
 from models.ensemble import Ensemble
 from models.maturity import in_order
 from models.schedule import Schedule, ScheduleState, example_arrays
@@ -19,20 +20,21 @@ from models.snapshot import ScorerSnapshot
 from models.training import Learner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from backtest.partition import MemoryPartition
     from clv.outcomes import Outcome
     from clv.rules import Rules
     from models.batch import ExampleArrays
+    from models.custom import CustomModel
     from models.histories import Past
 
 
 class LearningState(msgspec.Struct):
     """All that learning goes on from, as plain data.
 
-    ``learner`` and ``snapshots`` are what these write of themselves, ``ensembles`` the artifacts that the snapshots
-    refer to. ``held`` has been given out and not been learned yet, ``sample`` is the reservoir.
+    ``learner`` and ``snapshots`` are what these write of themselves, ``ensembles`` the artifacts that they refer
+    to. ``held`` has been given out and not been learned yet, ``sample`` is the reservoir.
     """
 
     learner: bytes = b""
@@ -64,6 +66,8 @@ class Learning:
         From where to go on.
     observe
         Called with each snapshot that is published.
+    custom
+        Custom models, to compete.
 
     Notes
     -----
@@ -79,6 +83,7 @@ class Learning:
         refit_days: int,
         state: LearningState | None = None,
         observe: Callable[[Published], None] = lambda _published: None,
+        custom: Sequence[CustomModel] = (),
     ) -> None:
         given = state or LearningState()
         self._partition = partition
@@ -90,8 +95,11 @@ class Learning:
         self._through_ms = given.through_ms
         self._state = given.schedule
         self._ensembles = {one.digest: (one, blob) for blob in given.ensembles for one in (Ensemble(blob),)}
+        challengers = Challengers(custom, lambda digest: self._ensembles[digest][1])
         self.learner = (
-            Learner.from_state(given.learner, horizon_days=horizon_days) if given.learner else Learner(horizon_days)
+            Learner.from_state(given.learner, horizon_days=horizon_days, challengers=challengers)
+            if given.learner
+            else Learner(horizon_days, challengers=challengers)
         )
         self.scorer = SnapshotScorer(
             horizon_days,
@@ -170,6 +178,6 @@ class Learning:
             return
         ensemble = self._ensembles.get(snapshot.ensemble_digest)
         self.scorer = self.scorer.add(snapshot, ensemble[0] if ensemble else None)
-        needed = {held.ensemble_digest for held in self.scorer.snapshots}
+        needed = {held.ensemble_digest for held in self.scorer.snapshots} | {fit.digest for fit in self.learner.fits}
         self._ensembles = {digest: held for digest, held in self._ensembles.items() if digest in needed}
         self._observe(Published(snapshot, is_refitted=self._state.refit_ms == now_ms))

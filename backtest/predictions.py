@@ -33,9 +33,11 @@ _NO_CANDIDATES = frozenset(
 def candidates_of(scores: ScoreBatch) -> dict[str, Floats]:
     """Return what each candidate model says, by name; 0 where it does not answer.
 
-    Every field of the batch that holds a float for each row counts, but for those known to be something else.
+    Every field of the batch that holds a float for each row counts, but for those known to be something else; custom
+    models come last.
     """
     found = {name: getattr(scores, name) for name in scores.__struct_fields__ if name not in _NO_CANDIDATES}
+    found |= dict(sorted(scores.custom.items()))
     return {
         name: values
         for name, values in found.items()
@@ -52,11 +54,13 @@ class PredictionWriter:
         Any scorer of the run: its batches say which candidates there are.
     digits
         Decimals of the currency.
+    custom
+        Names of the custom models that may come to answer.
     """
 
-    def __init__(self, scorer: Scorer, *, digits: int) -> None:
+    def __init__(self, scorer: Scorer, *, digits: int, custom: Sequence[str] = ()) -> None:
         empty = scorer.score(np.zeros((0, len(FEATURE_NAMES))), np.zeros(0, dtype=np.int64))
-        self._names = tuple(candidates_of(empty))
+        self._names = tuple(dict.fromkeys((*candidates_of(empty), *sorted(custom))))
         self._minor = 10.0**digits
 
     @property
@@ -72,8 +76,8 @@ class PredictionWriter:
         """Return the lines of one day's moments, in their order."""
         as_of = rfc3339(day_number * DAY_MS)[:10]
         money = [self._texts(values) for values in (scores.clv, scores.lower, scores.upper)]
-        candidates = candidates_of(scores)
-        money += [self._texts(candidates[name], is_optional=True) for name in self._names]
+        candidates, silent = candidates_of(scores), np.zeros(len(moments))
+        money += [self._texts(candidates.get(name, silent), is_optional=True) for name in self._names]
         versions = [scores.versions[place] for place in scores.version.tolist()]
         named = [(version.champion, version.scorer) for version in versions]
         return _lines(

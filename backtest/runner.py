@@ -18,13 +18,14 @@ from clv.outcomes import rfc3339
 from clv.rules import DAY_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from backtest.days import Day
     from backtest.learning import Published
     from clv.events import CustomerEvent
     from clv.settings import Settings
+    from models.custom import CustomModel
 
 SAVE_DAYS = 28
 
@@ -63,6 +64,8 @@ class BacktestOptions:
         Called at each day's end with the number of events so far and the event time in milliseconds.
     is_stopping
         Asked at each day's end whether to save and stop.
+    custom
+        Custom models, to compete.
     """
 
     settings: Settings
@@ -71,6 +74,7 @@ class BacktestOptions:
     save_days: int = SAVE_DAYS
     observe: Callable[[int, int], None] = lambda _events, _at_ms: None
     is_stopping: Callable[[], bool] = lambda: False
+    custom: Sequence[CustomModel] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,15 +133,17 @@ class _Run:
         self._log = log
         self._options = options
         self._settings = settings = options.settings
-        self._key = checkpoint.run_key(log.key, settings)
+        custom = options.custom
+        self._key = checkpoint.run_key(log.key, settings, [f"{one.name} {one.distribution}" for one in custom])
         found = self._found()
         self.counts = found.counts if found else Counts()
         self.moments_before = self.counts.moments
         self.resumed_from = _date(self.counts.day + 1) if found else ""
         self.seconds = {"save": 0.0, "evaluate": 0.0}
-        self.engine = Engine(settings, found.engine if found else None, observe=self._note)
+        self.engine = Engine(settings, found.engine if found else None, observe=self._note, custom=custom)
         self._run_log = RunLog(digits=log.digits, state=found.run_log if found else None)
-        self._writer = PredictionWriter(self.engine.learning.scorer, digits=log.digits)
+        names = [one.name for one in custom]
+        self._writer = PredictionWriter(self.engine.learning.scorer, digits=log.digits, custom=names)
         self._predictions = GrowingFile(options.out, length=found.predictions_bytes if found else 0)
         self._lines = GrowingFile(run_log_path(options.out), length=found.run_log_bytes if found else 0)
         if not found:

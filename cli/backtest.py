@@ -63,6 +63,7 @@ def command(
     from cli.progress import progress
     from cli.sending import INTERRUPTED
     from clv.settings import Settings
+    from models.custom import installed_models
 
     settings = Settings.from_env()
     log = reading.read_log(
@@ -84,7 +85,12 @@ def command(
     settings.check()
     with _stopping() as is_stopping, progress(file.name, len(log), Console(stderr=True)) as observe:
         options = BacktestOptions(
-            settings=settings, out=predictions, is_restarted=restart, observe=observe, is_stopping=is_stopping
+            settings=settings,
+            out=predictions,
+            is_restarted=restart,
+            observe=observe,
+            is_stopping=is_stopping,
+            custom=installed_models(),
         )
         result = run_backtest(log, options)
     report = describe(result, predictions) | reading.figures(log)

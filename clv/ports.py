@@ -19,7 +19,8 @@ class ScoreBatch(msgspec.Struct, frozen=True):
 
     All values are finite and non-negative, money in minor units of the reporting currency over the horizon.
     ``next_order_ms`` is −1 where no order is expected within two years. ``version`` indexes ``versions``.
-    ``has_minimum_data`` is false where the prior answered or the customer's history is too thin.
+    ``has_minimum_data`` is false where the prior answered or the customer's history is too thin. ``custom`` holds what
+    custom models say, by name; 0 where one does not answer.
     """
 
     clv: Floats
@@ -36,6 +37,7 @@ class ScoreBatch(msgspec.Struct, frozen=True):
     version: Ints
     versions: tuple[ModelVersions, ...]
     has_minimum_data: NDArray[np.bool_]
+    custom: dict[str, Floats] = {}
 
 
 class Scorer(Protocol):

@@ -10,24 +10,25 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import numpy as np
-from skl2onnx import convert_sklearn
-from skl2onnx.common.data_types import FloatTensorType
 from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
 
-from clv.errors import IncompatibleArtifact, NotTrained
+from clv.errors import NotTrained
 from models import btyd, relative
-from models.ensemble import FORMAT, MAX_FACTOR, EnsembleArtifact, session_of, tree_inputs
+from models.ensemble import FORMAT, MAX_FACTOR, EnsembleArtifact, tree_inputs
 from models.evaluation import tweedie_deviance
-from models.relative import INPUT_DIGEST, INPUT_NAMES
+from models.onnx_export import checked_export
+from models.relative import INPUT_DIGEST
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from clv.ports import Floats, Ints
+    from models.custom import CustomModel
     from models.glm import GlmState
 
 MAX_EXAMPLES = 12_000
 MIN_EXAMPLES = 200
 HELD_OUT_SHARE = 0.25
-MAX_RELATIVE_DIFFERENCE = 1e-4
 
 
 class ExampleArrays(NamedTuple):
@@ -45,8 +46,9 @@ def train(
     *,
     horizon_days: float,
     seed: int = 0,
+    custom: Sequence[CustomModel] = (),
 ) -> bytes:
-    """Train both models and return the ensemble's artifact.
+    """Train both models, and the custom ones beside them, and return the ensemble's artifact.
 
     Parameters
     ----------
@@ -56,6 +58,8 @@ def train(
         What the ratios refer to: the regression's prediction where there is one, else BTYD's.
     seed
         Decides sampling and trees: the same input and seed give the same predictions.
+    custom
+        Fitted to the same rows; those that prove unsound are left out.
 
     Raises
     ------
@@ -82,7 +86,7 @@ def train(
     members: dict[str, bytes] = {}
     for name, model in _new_models(seed).items():
         model.fit(rows, target, sample_weight=weight)
-        members[name] = _export(model, rows)
+        members[name] = checked_export(model, rows)
     artifact = EnsembleArtifact(
         format=FORMAT,
         input_digest=INPUT_DIGEST,
@@ -91,6 +95,7 @@ def train(
         example_count=len(unit),
         btyd_version=base.version,
         members=members,
+        custom={one.name: fitted for one in custom if (fitted := one.fit(rows, target, weight))},
     )
     return msgspec.msgpack.encode(artifact)
 
@@ -125,15 +130,3 @@ def _weights(deviance: dict[str, float]) -> dict[str, float]:
     strength = {name: max(value, 1e-12) ** -4 for name, value in deviance.items()}
     total = sum(strength.values())
     return {name: value / total for name, value in strength.items()}
-
-
-def _export(model: Any, rows: np.ndarray[Any, np.dtype[np.float32]]) -> bytes:
-    kind = [("inputs", FloatTensorType([None, len(INPUT_NAMES)]))]
-    exported: bytes = convert_sklearn(model, name="ensemble", initial_types=kind).SerializeToString()
-    expected = model.predict(rows)
-    given = session_of(exported).run(None, {"inputs": rows})[0].ravel()
-    # ONNX adds trees up in float32. An answer below the least factor is raised to it, so differences count from there.
-    difference = float(np.max(np.abs(expected - given) / np.maximum(np.abs(expected), 1.0 / MAX_FACTOR)))
-    if not difference <= MAX_RELATIVE_DIFFERENCE:
-        raise IncompatibleArtifact(f"the ONNX export differs from scikit-learn by {difference:.2e}, relatively")
-    return exported

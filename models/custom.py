@@ -1,29 +1,38 @@
 """Estimators of others as challengers: found by entry point, spoken to through a narrow port, switched off if unsound.
 
-Not wired into training yet: docs/custom-models.md says what is decided and what is open.
+They are fitted beside the ensemble and travel in its artifact as ONNX; docs/custom-models.md is the user's page.
 """
 
 from __future__ import annotations
 
 import re
 import time
+import warnings
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
+import structlog
+from sklearn.pipeline import Pipeline
 
-from models.btyd import bounded
-from models.relative import INPUT_NAMES, MAX_RATIO, inputs, ratio
+from models.onnx_export import checked_export
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from importlib.metadata import EntryPoint
 
+    from numpy.typing import NDArray
+
     from clv.ports import Floats
 
+    Rows = NDArray[np.float32]
+
+log = structlog.get_logger(__name__)
 GROUP = "clv.models"
 MAX_FIT_SECONDS = 120.0
-RESERVED_NAMES = frozenset({"clv", "btyd", "online", "ensemble", "naive", "scorer", "aggregated"})
+RESERVED_NAMES = frozenset(
+    {"clv", "btyd", "online", "ensemble", "naive", "scorer", "aggregated", "glm", "blend", "prior"}
+)
 """Models of the product, and names of what it publishes."""
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _PROBE_ROWS = 32
@@ -31,21 +40,22 @@ _PROBE_TOLERANCE = 1e-6
 # A stranger's code may raise whatever it likes, and even call sys.exit: training goes on. Ctrl-C still stops it.
 _ANYTHING = (Exception, SystemExit)
 
-Stage = Literal["discover", "create", "fit", "predict"]
+Stage = Literal["discover", "create", "fit", "predict", "export"]
 
 
 @runtime_checkable
 class Estimator(Protocol):
     """What an entry point's factory returns, as scikit-learn's regressors are.
 
-    The trainer calls both from one thread. ``X`` is (n, len(INPUT_NAMES)) float64, the natural logarithm of one plus
+    The trainer calls both from one thread. ``X`` is (n, len(INPUT_NAMES)) float32, the natural logarithm of one plus
     each input, columns in the order of ``models.relative.INPUT_NAMES``; arrays are the estimator's own to change.
+    Where skl2onnx cannot convert it, it has a method ``to_onnx() -> bytes`` besides.
     """
 
-    def fit(self, X: Floats, y: Floats, sample_weight: Floats) -> object:  # noqa: N803  # scikit-learn's name
+    def fit(self, X: Rows, y: Floats, sample_weight: Floats) -> object:  # noqa: N803  # scikit-learn's name
         """Learn ratios ``y``, (n,): see ``models.relative.ratio``; weights (n,) are 1 on average."""
 
-    def predict(self, X: Floats) -> Floats:  # noqa: N803  # scikit-learn's name
+    def predict(self, X: Rows) -> Floats:  # noqa: N803  # scikit-learn's name
         """Return expected ratios, (n,): finite, and each of its row alone."""
 
 
@@ -100,14 +110,14 @@ def discover(on_event: Callable[[SwitchedOff], None], *, installed: Iterable[Ent
 
 
 class CustomModel:
-    """An estimator as a challenger: predicts minor units like any model, and never raises because of the estimator.
+    """An estimator as a challenger: fitted anew at each refit, never raises because of the estimator.
 
     Parameters
     ----------
     found
         What ``discover`` returned.
     on_event
-        Called once, when the model is switched off; from then on it does not answer.
+        Called once, when the model is switched off; from then on it is not fitted any more.
     max_fit_seconds
         A fit that took longer is not used, and is the last one. It cannot be interrupted.
     """
@@ -120,62 +130,60 @@ class CustomModel:
         max_fit_seconds: float = MAX_FIT_SECONDS,
     ) -> None:
         self.name = found.name
+        self.distribution = found.distribution
         self.switched_off: SwitchedOff | None = None
         self._factory = found.factory
         self._on_event = on_event
         self._max_fit_seconds = max_fit_seconds
-        self._fitted: Estimator | None = None
 
-    @property
-    def is_answering(self) -> bool:
-        """Whether it has been fitted and is not switched off."""
-        return self._fitted is not None and self.switched_off is None
-
-    def fit(self, features: Floats, unit: Floats, value_minor: Floats) -> None:
-        """Fit a new estimator; the one before answers until this one has proved sound.
+    def fit(self, rows: Rows, target: Floats, weight: Floats) -> bytes | None:
+        """Fit a new estimator and return it as ONNX; None where it is switched off, or there is nothing to learn.
 
         Parameters
         ----------
-        features, unit, value_minor
-            (n, len(FEATURE_NAMES)) rows, what a ratio of 1 is worth (``models.relative.unit_minor``), and what came.
+        rows, target, weight
+            (n, len(INPUT_NAMES)) inputs of ``models.ensemble.tree_inputs``, ratios of ``models.relative.ratio``, and
+            weights that are 1 on average.
         """
-        if self.switched_off or not len(unit):
-            return
-        rows = _rows(features, unit)
-        weight = np.sqrt(np.minimum(unit, np.quantile(unit, 0.99)))
-        weight = weight / weight.mean()
+        if self.switched_off or not len(rows):
+            return None
         stage: Stage = "create"
         try:
             estimator = self._factory()
             if not isinstance(estimator, Estimator):
                 raise TypeError("the factory's result has no fit and predict")
             stage, started = "fit", time.perf_counter()
-            estimator.fit(rows.copy(), ratio(value_minor, unit, features), sample_weight=weight)
+            _fit(estimator, rows.copy(), target.copy(), weight.copy())
             seconds = time.perf_counter() - started
             if seconds > self._max_fit_seconds:
                 raise TimeoutError(f"the fit took {seconds:.0f} s, at most {self._max_fit_seconds:.0f} s are given")
             stage = "predict"
             _probe(estimator, rows[:_PROBE_ROWS])
+            stage = "export"
+            return checked_export(estimator, rows)
         except _ANYTHING as error:
-            self._switch_off(stage, error)
+            self.switched_off = SwitchedOff(self.name, stage, _one_line(error))
+            self._on_event(self.switched_off)
+            return None
+
+
+def installed_models() -> tuple[CustomModel, ...]:
+    """Return this installation's custom models, to be fitted; what is unsound is said in the log, once."""
+    return tuple(CustomModel(found, _warn) for found in discover(_warn))
+
+
+def _warn(event: SwitchedOff) -> None:
+    log.warning("custom model switched off", model=event.name, stage=event.stage, problem=event.problem)
+
+
+def _fit(estimator: Estimator, rows: Rows, target: Floats, weight: Floats) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they are for whoever makes the model, not for whoever runs the trainer
+        if isinstance(estimator, Pipeline):
+            # scikit-learn's pipelines take weights by the name of a step.
+            estimator.fit(rows, target, **{f"{estimator.steps[-1][0]}__sample_weight": weight})
         else:
-            self._fitted = estimator
-
-    def predict_minor(self, features: Floats, unit: Floats) -> Floats:
-        """Return predictions, (n,): bounded as every model's; 0 throughout, "no answer", where it does not answer."""
-        if self.is_answering:
-            assert self._fitted is not None
-            try:
-                said = _ratios(self._fitted, _rows(features, unit))
-                return bounded(np.clip(said, 0.0, MAX_RATIO) * unit)
-            except _ANYTHING as error:
-                self._switch_off("predict", error)
-        return np.zeros(len(unit))
-
-    def _switch_off(self, stage: Stage, error: BaseException) -> None:
-        self.switched_off = SwitchedOff(self.name, stage, _one_line(error))
-        self._fitted = None
-        self._on_event(self.switched_off)
+            estimator.fit(rows, target, sample_weight=weight)
 
 
 def _refusal(name: str, found: dict[str, Found]) -> str:
@@ -186,13 +194,7 @@ def _refusal(name: str, found: dict[str, Found]) -> str:
     return "another distribution offers the same name" if name in found else ""
 
 
-def _rows(features: Floats, unit: Floats) -> Floats:
-    rows: Floats = np.ascontiguousarray(inputs(features, unit).T)
-    assert rows.shape[1] == len(INPUT_NAMES)
-    return rows
-
-
-def _ratios(estimator: Estimator, rows: Floats) -> Floats:
+def _ratios(estimator: Estimator, rows: Rows) -> Floats:
     said = np.array(estimator.predict(rows.copy()), dtype=np.float64)
     if said.shape != (len(rows),):
         raise ValueError(f"predict returned shape {said.shape} for {len(rows)} rows")
@@ -201,7 +203,7 @@ def _ratios(estimator: Estimator, rows: Floats) -> Floats:
     return said
 
 
-def _probe(estimator: Estimator, rows: Floats) -> None:
+def _probe(estimator: Estimator, rows: Rows) -> None:
     """Refuse an estimator whose answer depends on the row's neighbours: scores must not depend on batches."""
     together = _ratios(estimator, rows)
     reverse = _ratios(estimator, np.ascontiguousarray(rows[::-1]))[::-1]

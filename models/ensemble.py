@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 import onnxruntime
+import structlog
 
 from clv.errors import FeatureMismatch, IncompatibleArtifact
 from models import relative
@@ -21,6 +22,7 @@ from models.relative import INPUT_DIGEST
 if TYPE_CHECKING:
     from clv.ports import Floats
 
+log = structlog.get_logger(__name__)
 FORMAT = "clv.ensemble.v1"
 MAX_FACTOR = 3.0
 """The ensemble corrects its base by this at most, either way."""
@@ -30,7 +32,8 @@ _GRID = 1024.0
 class EnsembleArtifact(msgspec.Struct, frozen=True):
     """What the blob holds: ``members`` by name as ONNX bytes, ``weights`` by the same names adding up to 1.
 
-    ``held_out_deviance`` per member and ``example_count`` are the evidence for the weights.
+    ``held_out_deviance`` per member and ``example_count`` are the evidence for the weights. ``custom`` holds other
+    people's models by name, fitted to the same examples: each answers for itself, outside the ensemble.
     """
 
     format: str
@@ -40,6 +43,7 @@ class EnsembleArtifact(msgspec.Struct, frozen=True):
     example_count: int
     btyd_version: str
     members: dict[str, bytes]
+    custom: dict[str, bytes] = {}
 
 
 def tree_inputs(features: Floats, unit: Floats) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -93,6 +97,12 @@ class Ensemble:
         except Exception as problem:  # onnxruntime raises bare RuntimeError subclasses of its own making
             raise IncompatibleArtifact("a member of the ensemble is not a readable ONNX model") from problem
         self._members = [(members[name], weight) for name, weight in sorted(self.artifact.weights.items())]
+        self._custom = _custom_sessions(self.artifact.custom)
+
+    @property
+    def custom_names(self) -> tuple[str, ...]:
+        """Names of the custom models in it that can be asked."""
+        return tuple(self._custom)
 
     def predict(self, features: Floats, base_minor: Floats, support_minor: float = math.inf) -> Floats:
         """Predict value over the horizon, (n,), from features (n, len(FEATURE_NAMES)) and base (n,).
@@ -108,8 +118,43 @@ class Ensemble:
         factor = np.zeros(len(unit))
         for session, weight in self._members:
             factor += weight * session.run(None, {"inputs": rows})[0].ravel().astype(np.float64)
-        correction = np.log(np.clip(factor, 1.0 / MAX_FACTOR, MAX_FACTOR)) * relative.fade(unit, support_minor)
-        return bounded(unit * np.exp(correction))
+        return _corrected(unit, factor, support_minor)
+
+    def predict_custom(
+        self, features: Floats, base_minor: Floats, support_minor: float = math.inf
+    ) -> dict[str, Floats]:
+        """Predict as ``predict`` does, with each custom model alone; where one fails, it says what the base says."""
+        unit = relative.unit_minor(features, base_minor)
+        rows = tree_inputs(features, unit)
+        return {name: _corrected(unit, _asked(name, held, rows), support_minor) for name, held in self._custom.items()}
+
+
+def _corrected(unit: Floats, factor: Floats, support_minor: float) -> Floats:
+    correction = np.log(np.clip(factor, 1.0 / MAX_FACTOR, MAX_FACTOR)) * relative.fade(unit, support_minor)
+    return bounded(unit * np.exp(correction))
+
+
+def _custom_sessions(models: dict[str, bytes]) -> dict[str, Any]:
+    found = {}
+    for name, onnx_bytes in sorted(models.items()):
+        try:
+            found[name] = session_of(onnx_bytes)
+        except Exception as problem:  # noqa: BLE001  # onnxruntime raises bare RuntimeError subclasses of its own making
+            log.warning("custom model cannot be loaded", model=name, problem=str(problem)[:300])
+    return found
+
+
+def _asked(name: str, session: Any, rows: np.ndarray[Any, np.dtype[np.float32]]) -> Floats:
+    """Return ratios, (n,); 1 where a stranger's model has no finite answer: scoring must not fail on its account."""
+    said = np.ones(len(rows))
+    if not len(rows):
+        return said
+    try:
+        given = np.asarray(session.run(None, {"inputs": rows})[0], dtype=np.float64).reshape(len(rows))
+    except Exception as problem:  # noqa: BLE001  # as above
+        log.warning("custom model does not answer", model=name, problem=str(problem)[:300])
+        return said
+    return np.where(np.isfinite(given), given, said)
 
 
 def _decode(blob: bytes) -> EnsembleArtifact:

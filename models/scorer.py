@@ -42,6 +42,7 @@ class _Part(NamedTuple):
     glm: Floats
     online: Floats
     ensemble: Floats
+    custom: dict[str, Floats]
     has_minimum_data: bool
 
 
@@ -129,11 +130,14 @@ class SnapshotScorer:
         }
         next_order_ms = np.full(len(features), -1, dtype=np.int64)
         has_minimum = np.zeros(len(features), dtype=np.bool_)
+        custom: dict[str, Floats] = {}
         for position in np.unique(version).tolist():
             rows = np.flatnonzero(version == position)
             part = self._score_with(position, features[rows])
             for name in ("clv", "lower", "upper", "btyd", "glm", "online", "ensemble"):
                 floats[name][rows] = getattr(part, name)
+            for name, values in part.custom.items():
+                custom.setdefault(name, np.zeros(len(features)))[rows] = values
             floats["clv_year"][rows] = btyd.bounded(part.clv * part.base.year_factor)
             floats["churn_probability"][rows] = 1.0 - part.base.alive
             next_order_ms[rows] = _next_order_ms(as_of_ms[rows], part.base.wait_weeks)
@@ -145,6 +149,7 @@ class SnapshotScorer:
             version=version,
             versions=self._versions,
             has_minimum_data=has_minimum,
+            custom=custom,
         )
 
     def _score_with(self, position: int, features: Floats) -> _Part:
@@ -152,6 +157,7 @@ class SnapshotScorer:
         histories = btyd.histories_of(features)
         base = btyd.answer(snapshot.btyd or PRIOR, histories, horizon_days=self._horizon_days)
         answers: dict[str, Floats] = {}
+        custom: dict[str, Floats] = {}
         if snapshot.btyd:
             answers["btyd"] = expected = base.value_minor
             support_minor = math.inf
@@ -163,6 +169,10 @@ class SnapshotScorer:
             if snapshot.ensemble_digest:
                 ensemble = self._ensembles[snapshot.ensemble_digest]
                 answers["ensemble"] = ensemble.predict(features, expected, support_minor)
+                if snapshot.custom:
+                    found = ensemble.predict_custom(features, expected, support_minor)
+                    custom = {name: found.get(name, expected) for name in snapshot.custom}
+                    answers |= custom
         clv = answers.get(snapshot.champion, base.value_minor)
         if answers and snapshot.champion == BLEND:
             clv = _blend(answers, snapshot.weights)
@@ -177,6 +187,7 @@ class SnapshotScorer:
             glm=answers.get("glm", silent),
             online=answers.get("online", silent),
             ensemble=answers.get("ensemble", silent),
+            custom=custom,
             has_minimum_data=snapshot.has_minimum_data,
         )
 

@@ -29,8 +29,9 @@ class ScorerSnapshot(msgspec.Struct, frozen=True):
     """What a worker needs to score.
 
     ``version`` is empty until ``named``. Without ``btyd`` the prior answers. ``ensemble_digest`` is empty without an
-    ensemble. ``champion`` is one of ``MEMBERS``, ``BLEND`` or ``PRIOR_NAME``; ``weights`` are the blend's, of members
-    that are there. ``learned_through_ms`` is the latest event time that influenced any part, epoch milliseconds.
+    ensemble; ``custom`` names the custom models that answer out of it. ``champion`` is one of ``MEMBERS`` or of these,
+    ``BLEND`` or ``PRIOR_NAME``; ``weights`` are the blend's, of members that are there. ``learned_through_ms`` is the
+    latest event time that influenced any part, epoch milliseconds.
     ``reference`` is the typical customer's feature row, against which scores are explained; empty where none is known.
     """
 
@@ -41,6 +42,7 @@ class ScorerSnapshot(msgspec.Struct, frozen=True):
     glm: GlmState | None = None
     online: OnlineState | None = None
     ensemble_digest: str = ""
+    custom: tuple[str, ...] = ()
     champion: str = PRIOR_NAME
     weights: dict[str, float] = {}
     intervals: IntervalFactors = IntervalFactors()
@@ -115,7 +117,8 @@ def _digest(content: msgspec.Struct | dict[str, object]) -> str:
 
 def _content_digest(snapshot: ScorerSnapshot) -> str:
     content = msgspec.to_builtins(snapshot)
-    if not snapshot.reference:
-        # Snapshots were named before they had one: they keep their names.
-        del content["reference"]
+    for later in ("reference", "custom"):
+        if not content[later]:
+            # Snapshots were named before they had it: they keep their names.
+            del content[later]
     return _digest(content)

@@ -17,9 +17,10 @@ from clv.features import FEATURE_DIGEST
 from models import batch, btyd, glm, importance
 from models.btyd import BtydParams, Histories
 from models.card import Importance
+from models.challengers import Challengers, Fit, with_fit
 from models.conformal import Residuals
 from models.drift import DriftState
-from models.ensemble import digest_of
+from models.ensemble import Ensemble, digest_of
 from models.evaluation import Metrics, Prequential, blend_weights, choose_champion
 from models.glm import GlmState
 from models.online import OnlineModel, OnlineState
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from clv.ports import Floats
     from clv.windows import Windows
     from models.batch import ExampleArrays
-    from models.ensemble import Ensemble
 
 FORMAT = "clv.learner.v1"
 MIN_ONLINE_EXAMPLES = 300
@@ -56,6 +56,8 @@ class LearnerState(msgspec.Struct, frozen=True):
     residuals: Residuals = msgspec.field(default_factory=Residuals)
     reference: tuple[float, ...] = ()
     drift: DriftState = msgspec.field(default_factory=DriftState)
+    custom: tuple[str, ...] = ()
+    fits: tuple[Fit, ...] = ()
     importance: Importance | None = None
     feature_digest: str = FEATURE_DIGEST
     format: str = FORMAT
@@ -70,6 +72,8 @@ class Learner:
         Days ahead that the examples' values were realised over.
     state
         Where to go on; a new one by default.
+    challengers
+        Custom models to fit, and where their earlier fits are to be had.
 
     Attributes
     ----------
@@ -77,9 +81,13 @@ class Learner:
         Candidate that is champion whatever its error, as long as it is there; empty where the error decides.
     drift
         What has drifted so far, and when.
+    fits
+        Ensembles with custom models in them, under which examples still to mature were scored.
     """
 
-    def __init__(self, horizon_days: int, state: LearnerState | None = None) -> None:
+    def __init__(
+        self, horizon_days: int, state: LearnerState | None = None, challengers: Challengers | None = None
+    ) -> None:
         given = state or LearnerState(horizon_days)
         if given.feature_digest != FEATURE_DIGEST or given.horizon_days != horizon_days:
             raise FeatureMismatch(
@@ -93,6 +101,9 @@ class Learner:
         self.ensemble_digest = given.ensemble_digest
         self.pinned = ""
         self.drift = given.drift
+        self.fits = given.fits
+        self._custom = given.custom
+        self._challengers = challengers or Challengers()
         self._sequence = given.sequence
         self._first_ms = given.first_ms
         self._online = OnlineModel(given.online)
@@ -144,8 +155,13 @@ class Learner:
                 f"example {example.event_id} has features {example.feature_digest} over {example.horizon_days} days"
             )
         value = float(max(example.value_minor, 0))
+        features = np.array(example.features, dtype=np.float64)
+        base_minor = example.glm_minor or self._base_minor(features)
         said = {name: float(getattr(example, f"{name}_minor")) for name in MEMBERS}
-        weights = self._weights(tuple(name for name in MEMBERS if said[name] > 0.0))
+        if self.fits:
+            as_of_ms = parse_time_ms(example.as_of)
+            said |= self._challengers.said(self.fits, as_of_ms, example.features, base_minor)
+        weights = self._weights(tuple(name for name in said if said[name] > 0.0))
         if len(weights) > 1:
             said[BLEND] = sum(said[name] * weight for name, weight in weights.items())
         predictions = {**said, "naive": float(example.naive_minor), "clv": float(example.clv_minor)}
@@ -153,8 +169,6 @@ class Learner:
         self._residuals.update(value, float(example.clv_minor))
         for alarm in self.drift.update(example):
             log.info("drift", **msgspec.structs.asdict(alarm))
-        features = np.array(example.features, dtype=np.float64)
-        base_minor = example.glm_minor or self._base_minor(features)
         self._online.learn_one(features, base_minor, value)
         self._online_count += 1
 
@@ -186,8 +200,16 @@ class Learner:
         """
         if self.btyd is None:
             raise NotTrained("the ensemble learns relative to BTYD, which has not been fitted yet")
-        artifact = batch.train(examples, self.btyd, self.glm, horizon_days=self.horizon_days, seed=seed)
+        artifact = batch.train(
+            examples,
+            self.btyd,
+            self.glm,
+            horizon_days=self.horizon_days,
+            seed=seed,
+            custom=self._challengers.models,
+        )
         self.ensemble_digest = digest_of(artifact)
+        self._custom = Ensemble(artifact).custom_names
         log.info("refitted", model="ensemble", version=self.ensemble_digest[:12], examples=len(examples.value_minor))
         return artifact
 
@@ -210,6 +232,7 @@ class Learner:
                 log.info("champion_changed", before=self.champion, after=chosen, relative_errors=errors)
             self.champion = chosen
         self._sequence += 1
+        self._note_fit(learned_through_ms)
         return ScorerSnapshot(
             sequence=self._sequence,
             learned_through_ms=learned_through_ms,
@@ -218,6 +241,7 @@ class Learner:
             glm=self.glm,
             online=self._online.to_state() if "online" in members else None,
             ensemble_digest=self.ensemble_digest,
+            custom=self._custom,
             champion=self.champion,
             weights=weights,
             intervals=self._residuals.factors(),
@@ -255,13 +279,15 @@ class Learner:
                 residuals=self._residuals,
                 reference=self._reference,
                 drift=self.drift,
+                custom=self._custom,
+                fits=self.fits,
                 importance=self._importance,
             ),
             order="sorted",
         )
 
     @classmethod
-    def from_state(cls, data: bytes, *, horizon_days: int) -> Learner:
+    def from_state(cls, data: bytes, *, horizon_days: int, challengers: Challengers | None = None) -> Learner:
         """Go on from what ``to_state`` returned.
 
         Raises
@@ -277,7 +303,7 @@ class Learner:
             raise IncompatibleArtifact("the bytes are not a learner's state") from problem
         if state.format != FORMAT:
             raise IncompatibleArtifact(f"the learner's state has format {state.format!r}, this build reads {FORMAT!r}")
-        return cls(horizon_days, state)
+        return cls(horizon_days, state, challengers)
 
     def _members(self) -> tuple[str, ...]:
         has = {
@@ -286,7 +312,13 @@ class Learner:
             "online": self.btyd is not None and self._online_count >= MIN_ONLINE_EXAMPLES,
             "ensemble": self.btyd is not None and bool(self.ensemble_digest),
         }
-        return tuple(name for name in MEMBERS if has[name])
+        return (*(name for name in MEMBERS if has[name]), *(self._custom if has["ensemble"] else ()))
+
+    def _note_fit(self, now_ms: int) -> None:
+        is_new = bool(self._custom) and (not self.fits or self.fits[-1].digest != self.ensemble_digest)
+        fit = Fit(now_ms, self.ensemble_digest) if is_new else None
+        self.fits = with_fit(self.fits, fit, horizon_days=self.horizon_days, now_ms=now_ms)
+        self._challengers.keep({one.digest for one in self.fits})
 
     def _weight(self, example: TrainingExample) -> float:
         """How much an example says about the models of today: little when they knew little of what they know now."""

@@ -176,6 +176,7 @@ class Registry:
     def _card(self, snapshot: ScorerSnapshot, digest: str, cause: CardCause, occasion: Occasion) -> ModelCard:
         learner, base, versions = self._learner, snapshot.btyd, snapshot.model_versions
         members = {name: getattr(versions, name) for name in MEMBERS}
+        members |= dict.fromkeys(snapshot.custom, versions.ensemble)
         window, importance = self._learned(occasion)
         return ModelCard(
             name=SCORER_NAME,

@@ -12,6 +12,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ex
 
 from clv.errors import BrokerError, ConfigError, NotTrained, StoreConflict, StoreUnavailable
 from models.batch import MIN_EXAMPLES
+from models.custom import installed_models
 from models.schedule import NEVER_MS
 from storage.examples import count_examples
 from streams.clients import aiokafka_settings
@@ -76,7 +77,7 @@ def retrain(settings: Settings, database: Database) -> Retrained:
     -----
     Some ten seconds for 20,000 customers and 12,000 examples.
     """
-    store = TrainerStore(settings, database)
+    store = TrainerStore(settings, database, installed_models())
     store.load()
     training = store.training()
     now_ms = max(training.state.through_ms, stored_through_ms(database, settings))

@@ -20,6 +20,7 @@ from clv.errors import BrokerError, EventError, StoreConflict, StoreUnavailable
 from clv.outcomes import ExampleTopicEvent, rfc3339
 from clv.rules import DAY_MS
 from clv.topics import TRAINING_EXAMPLES
+from models.custom import installed_models
 from models.maturity import in_order
 from models.schedule import is_refit_due
 from storage.engine import Database
@@ -247,7 +248,7 @@ async def run_trainer(settings: Settings, stop: asyncio.Event) -> None:
     database = Database(settings.sql_url)
     try:
         await retry_store(stop, upgrade, settings.sql_url)
-        await _learn(settings, TrainerStore(settings, database), ids[TRAINING_EXAMPLES], stop)
+        await _learn(settings, TrainerStore(settings, database, installed_models()), ids[TRAINING_EXAMPLES], stop)
     except StoreUnavailable:
         # Once told to stop, nobody waits for a database.
         if not stop.is_set():

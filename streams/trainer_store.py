@@ -7,6 +7,7 @@ half-way is simply done again.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from itertools import chain, groupby
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,9 @@ import msgspec
 import structlog
 
 from clv.errors import FeatureMismatch
+from models.challengers import Challengers
 from models.maturity import in_order
+from storage.artifacts import get_artifact
 from storage.cards import Registered
 from storage.examples import iter_examples
 from storage.learning import LearnerState, Metrics, load_learner, save_learner
@@ -22,10 +25,11 @@ from streams.registry import registered
 from streams.training import Publication, TrainerState, Training
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from clv.outcomes import TrainingExample
     from clv.settings import Settings
+    from models.custom import CustomModel
     from storage.engine import Database
 
 log = structlog.get_logger(__name__)
@@ -41,10 +45,13 @@ class TrainerStore:
         The deployment's settings.
     database
         The SQL store, migrated.
+    custom
+        Custom models, to compete.
     """
 
-    def __init__(self, settings: Settings, database: Database) -> None:
+    def __init__(self, settings: Settings, database: Database, custom: Sequence[CustomModel] = ()) -> None:
         self._settings = settings
+        self._challengers = Challengers(custom, partial(get_artifact, database))
         self.database = database
         self._saved = LearnerState()
 
@@ -74,7 +81,7 @@ class TrainerStore:
 
     def training(self) -> Training:
         """Return a trainer that goes on from there."""
-        return Training(self._settings, self.database, self.state())
+        return Training(self._settings, self.database, self.state(), self._challengers)
 
     def save(
         self,

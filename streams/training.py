@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from clv.settings import Settings
     from models.batch import ExampleArrays
     from models.card import ModelCard, Pin, Switch
+    from models.challengers import Challengers
     from models.histories import Past
     from models.snapshot import ScorerSnapshot
     from storage.engine import Database
@@ -116,6 +117,8 @@ class Training:
         Where states and examples lie.
     state
         From where to go on; changes in place.
+    challengers
+        Custom models, to compete.
 
     Raises
     ------
@@ -125,13 +128,19 @@ class Training:
         When the learner in ``state`` is of another build or horizon.
     """
 
-    def __init__(self, settings: Settings, database: Database, state: TrainerState) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, state: TrainerState, challengers: Challengers | None = None
+    ) -> None:
         self._settings = settings
         self._database = database
         self.state = state
         self._budget_minor = _budget_minor(settings)
         days = settings.horizon_days
-        self.learner = Learner.from_state(state.learner, horizon_days=days) if state.learner else Learner(days)
+        self.learner = (
+            Learner.from_state(state.learner, horizon_days=days, challengers=challengers)
+            if state.learner
+            else Learner(days, challengers=challengers)
+        )
         data = StoredData(settings, database)
         self._schedule = Schedule(self.learner, data, state, refit_days=settings.refit_days)
         self._registry = Registry(settings, database, state.registry, self.learner)

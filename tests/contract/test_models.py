@@ -219,7 +219,7 @@ def test_every_field_of_a_batch_depends_on_its_row_alone() -> None:
     whole = held.score(rows, moments)
     singles = [held.score(rows[i : i + 1], moments[i : i + 1]) for i in range(500)]
     for name in whole.__struct_fields__:
-        if name != "versions":
+        if name not in ("versions", "custom"):
             assert [getattr(single, name)[0].item() for single in singles] == getattr(whole, name).tolist(), name
     assert (whole.lower <= whole.clv).all()
     assert (whole.clv <= whole.upper).all()

@@ -11,6 +11,7 @@ from clv.errors import FeatureMismatch, IncompatibleArtifact, NotTrained
 from models import batch, btyd, relative
 from models.batch import ExampleArrays
 from models.ensemble import Ensemble, EnsembleArtifact, digest_of, session_of, tree_inputs
+from models.onnx_export import checked_export
 from models.prior import PRIOR
 from models.relative import INPUT_NAMES
 from tests.unit.models.histories import absurd_rows, example_arrays, feature_rows
@@ -105,10 +106,10 @@ def test_an_export_that_differs_is_refused(answer: float) -> None:
     """A model whose ONNX twin answers otherwise, if only by two in ten thousand, is not exported."""
     rows = np.zeros((4, len(INPUT_NAMES)), dtype=np.float32)
     twin = GradientBoostingRegressor(n_estimators=2, random_state=0).fit(rows, np.arange(4.0))
-    assert batch._export(twin, rows)
+    assert checked_export(twin, rows)
     twin.predict = lambda rows: np.full(len(rows), answer)
     with pytest.raises(IncompatibleArtifact, match="differs"):
-        batch._export(twin, rows)
+        checked_export(twin, rows)
 
 
 def test_an_export_next_to_zero_may_differ_by_what_float32_loses() -> None:
@@ -116,10 +117,10 @@ def test_an_export_next_to_zero_may_differ_by_what_float32_loses() -> None:
     rows = np.zeros((4, len(INPUT_NAMES)), dtype=np.float32)
     twin = GradientBoostingRegressor(n_estimators=2, random_state=0).fit(rows, np.zeros(4))
     twin.predict = lambda rows: np.full(len(rows), 1e-6)
-    assert batch._export(twin, rows)
+    assert checked_export(twin, rows)
     twin.predict = lambda rows: np.full(len(rows), 1e-3)
     with pytest.raises(IncompatibleArtifact, match="differs"):
-        batch._export(twin, rows)
+        checked_export(twin, rows)
 
 
 def test_onnx_answers_as_scikit_learn_does_at_thresholds() -> None:
@@ -134,7 +135,7 @@ def test_onnx_answers_as_scikit_learn_does_at_thresholds() -> None:
         splits = [(f, t) for tree in trees for f, t in zip(tree.feature, tree.threshold, strict=True)]
         for place, (feature, threshold) in enumerate(splits):
             at_thresholds[place, max(feature, 0)] = np.float32(threshold)
-        given = session_of(batch._export(model, rows)).run(None, {"inputs": at_thresholds})[0].ravel()
+        given = session_of(checked_export(model, rows)).run(None, {"inputs": at_thresholds})[0].ravel()
         np.testing.assert_allclose(given, model.predict(at_thresholds), rtol=1e-5, atol=1e-5)
 
 

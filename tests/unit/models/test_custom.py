@@ -1,4 +1,4 @@
-"""Estimators of others: found, asked in one way, and switched off as soon as they are unsound."""
+"""Estimators of others: found, fitted in one way, exported, and switched off as soon as they are unsound."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from sklearn.linear_model import PoissonRegressor
+from sklearn.linear_model import PoissonRegressor, Ridge
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 
 from clv.features import FEATURE_INDEX
 from models.custom import GROUP, RESERVED_NAMES, CustomModel, Found, SwitchedOff, discover
-from models.relative import INPUT_NAMES, MAX_RATIO, unit_minor
+from models.ensemble import session_of, tree_inputs
+from models.onnx_export import checked_export
+from models.relative import INPUT_NAMES, unit_minor
 from models.relative import ratio as relative_ratio
 from tests.conftest import ROOT
 from tests.unit.models.histories import feature_rows
@@ -21,30 +25,35 @@ from tests.unit.models.histories import feature_rows
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clv.ports import Floats
-
 FEATURES = feature_rows(300)
 UNIT = unit_minor(FEATURES, np.full(300, 2_000.0))
 VALUE = np.random.default_rng(0).gamma(0.5, 4_000.0, 300)
+ROWS = tree_inputs(FEATURES, UNIT)
+TARGET = relative_ratio(VALUE, UNIT, FEATURES)
+WEIGHT = np.ones(300)
 
 
 class Constant:
-    """Predicts what it is told to, and remembers what it was given."""
+    """Predicts what it is told to, and remembers what it was given; its ONNX twin says 1.5."""
 
-    def __init__(self, says: Callable[[Floats], Any]) -> None:
+    def __init__(self, says: Callable[[Any], Any]) -> None:
         self._says = says
-        self.seen: list[Floats] = []
+        self.seen: list[Any] = []
 
-    def fit(self, X: Floats, y: Floats, sample_weight: Floats) -> None:  # noqa: N803  # scikit-learn's name
+    def fit(self, X: Any, y: Any, sample_weight: Any) -> None:  # noqa: N803  # scikit-learn's name
         """Remember and spoil the arrays."""
         self.seen = [X.copy(), y.copy(), sample_weight.copy()]
-        X[:] = np.nan
+        X[:], y[:], sample_weight[:] = np.nan, np.nan, np.nan
 
-    def predict(self, X: Floats) -> Any:  # noqa: N803  # scikit-learn's name
+    def predict(self, X: Any) -> Any:  # noqa: N803  # scikit-learn's name
         """Say it, and spoil the array."""
         said = self._says(X)
         X[:] = np.nan
         return said
+
+    def to_onnx(self) -> bytes:
+        """Return what always says 1.5."""
+        return checked_export(Ridge().fit(ROWS, np.full(len(ROWS), 1.5)), ROWS)
 
 
 def _model(factory: Callable[[], Any], **options: Any) -> tuple[CustomModel, list[SwitchedOff]]:
@@ -56,29 +65,52 @@ def _raise(error: BaseException) -> Any:
     raise error
 
 
-def test_it_learns_ratios_and_answers_in_money() -> None:
-    """X has a column an input, in logs; y is the ratio to the unit; a ratio of 2 is twice the unit."""
-    estimator = Constant(lambda rows: np.full(len(rows), 2.0))
+def asked(fitted: bytes | None) -> Any:
+    """Return what an exported fit says of the rows."""
+    assert fitted
+    return session_of(fitted).run(None, {"inputs": ROWS})[0].ravel()
+
+
+def test_it_learns_what_it_is_given_on_copies() -> None:
+    """Inputs, ratios and weights reach it as they are, and what it does to them harms nobody; its own export counts."""
+    estimator = Constant(lambda rows: np.full(len(rows), 1.5))
     model, events = _model(lambda: estimator)
-    model.fit(FEATURES, UNIT, VALUE)
-    rows, ratio, weight = estimator.seen
-    assert rows.shape == (300, len(INPUT_NAMES))
-    orders = INPUT_NAMES.index("order_count")
-    assert rows[:, orders] == pytest.approx(np.log1p(FEATURES[:, FEATURE_INDEX["order_count"]]))
-    assert np.expm1(rows[:, -1]) == pytest.approx(UNIT)
-    assert ratio == pytest.approx(relative_ratio(VALUE, UNIT, FEATURES))
-    assert (weight > 0).all()
-    assert model.predict_minor(FEATURES, UNIT) == pytest.approx(2 * UNIT)
+    rows = ROWS.copy()
+    fitted = model.fit(rows, TARGET, WEIGHT)
+    np.testing.assert_array_equal(ROWS, rows)
+    np.testing.assert_array_equal(ROWS, estimator.seen[0])
+    np.testing.assert_array_equal(TARGET, estimator.seen[1])
+    assert asked(fitted) == pytest.approx(np.full(300, 1.5))
     assert events == []
 
 
-def test_a_regressor_of_scikit_learn_fits_the_port() -> None:
-    """Out of the box, without an adapter of the user's own."""
-    model, events = _model(lambda: PoissonRegressor(max_iter=300))
-    model.fit(FEATURES, UNIT, VALUE)
-    said = model.predict_minor(FEATURES, UNIT)
+@pytest.mark.parametrize(
+    "factory",
+    [
+        lambda: PoissonRegressor(max_iter=300),
+        lambda: Pipeline([("scale", StandardScaler()), ("ridge", Ridge())]),
+    ],
+    ids=["regressor", "pipeline"],
+)
+def test_a_regressor_of_scikit_learn_fits_the_port(factory: Callable[[], Any]) -> None:
+    """Out of the box, without an adapter of the user's own; a pipeline's last step gets the weights."""
+    model, events = _model(factory)
+    weight = np.where(np.median(TARGET) < TARGET, 1.9, 0.1)
+    even, heavy = asked(model.fit(ROWS, TARGET, WEIGHT)), asked(model.fit(ROWS, TARGET, weight))
     assert events == []
-    assert said.sum() == pytest.approx(np.minimum(VALUE, MAX_RATIO * UNIT).sum(), rel=0.2)
+    assert even.mean() == pytest.approx(TARGET.mean(), rel=0.05)
+    assert heavy.mean() > 1.3 * even.mean()
+
+
+class _NoTwin:
+    """Sound, but nothing that can be exported."""
+
+    def fit(self, X: Any, y: Any, sample_weight: Any) -> None:  # noqa: N803  # scikit-learn's name
+        """Learn nothing."""
+
+    def predict(self, X: Any) -> Any:  # noqa: N803  # scikit-learn's name
+        """Say that all is as expected."""
+        return np.ones(len(X))
 
 
 UNSOUND: dict[str, tuple[str, str, Callable[[], Any]]] = {
@@ -93,42 +125,21 @@ UNSOUND: dict[str, tuple[str, str, Callable[[], Any]]] = {
     "text": ("predict", "ValueError", lambda: Constant(lambda rows: ["much"] * len(rows))),
     "nothing": ("predict", "Error", lambda: Constant(lambda rows: None)),
     "neighbours": ("predict", "rows beside it", lambda: Constant(lambda rows: rows[:, 0] - rows[:, 0].mean() + 5)),
+    "not-convertible": ("export", "no corresponding converter", _NoTwin),
+    "other-twin": ("export", "differs", lambda: Constant(lambda rows: np.full(len(rows), 1.6))),
     "order": ("predict", "rows beside it", lambda: Constant(lambda rows: np.arange(len(rows)) + 1.0)),
 }
 
 
 @pytest.mark.parametrize("name", UNSOUND)
 def test_an_unsound_estimator_is_switched_off(name: str) -> None:
-    """One event with stage and cause on one line; it answers nothing, and is not asked again."""
+    """One event with stage and cause on one line; it gives nothing, and is not asked again."""
     stage, cause, factory = UNSOUND[name]
     model, events = _model(factory)
-    for _ in range(2):
-        model.fit(FEATURES, UNIT, VALUE)
-        assert model.predict_minor(FEATURES, UNIT).tolist() == [0.0] * 300
+    assert [model.fit(ROWS, TARGET, WEIGHT) for _ in range(2)] == [None, None]
     assert [(event.name, event.stage) for event in events] == [("mine", stage)]
     assert cause in events[0].problem
     assert "\n" not in events[0].problem
-    assert not model.is_answering
-
-
-def test_one_that_fails_later_is_switched_off_then() -> None:
-    """Sound while it was probed, unsound in use: the rows of that call get no answer, and nobody else is harmed."""
-    rows_at_once = 200
-    model, events = _model(lambda: Constant(lambda rows: np.ones(len(rows)) if len(rows) < rows_at_once else None))
-    model.fit(FEATURES, UNIT, VALUE)
-    assert (model.predict_minor(FEATURES[:100], UNIT[:100]) > 0).all()
-    assert model.predict_minor(FEATURES, UNIT).tolist() == [0.0] * 300
-    assert [event.stage for event in events] == ["predict"]
-
-
-def test_predictions_are_bounded() -> None:
-    """Negative and absurd ratios are clipped: no stranger's outburst reaches a figure."""
-    model, events = _model(lambda: Constant(lambda rows: np.where(rows[:, -1] > np.median(UNIT), -5.0, 1e300)))
-    model.fit(FEATURES, UNIT, VALUE)
-    said = model.predict_minor(FEATURES, UNIT)
-    assert (said > 0).all()
-    assert (said <= MAX_RATIO * UNIT).all()
-    assert events == []
 
 
 def test_a_fit_that_takes_too_long_is_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,23 +147,21 @@ def test_a_fit_that_takes_too_long_is_the_last(monkeypatch: pytest.MonkeyPatch) 
     moments = iter([0.0, 121.0])
     monkeypatch.setattr(time, "perf_counter", lambda: next(moments))
     model, events = _model(lambda: Constant(lambda rows: np.ones(len(rows))))
-    model.fit(FEATURES, UNIT, VALUE)
+    assert [model.fit(ROWS, TARGET, WEIGHT) for _ in range(2)] == [None, None]
     assert "took 121 s" in events[0].problem
-    assert not model.is_answering
 
 
 def test_ctrl_c_still_stops() -> None:
     """Only the estimator's own failures are kept in."""
     model, _ = _model(lambda: _raise(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
-        model.fit(FEATURES, UNIT, VALUE)
+        model.fit(ROWS, TARGET, WEIGHT)
 
 
 def test_nothing_to_learn_is_no_failure() -> None:
     """Before any example has matured the model is neither fitted nor switched off."""
     model, events = _model(lambda: _raise(AssertionError("asked")))
-    model.fit(FEATURES[:0], UNIT[:0], VALUE[:0])
-    assert (events, model.is_answering, model.switched_off) == ([], False, None)
+    assert (model.fit(ROWS[:0], TARGET[:0], WEIGHT[:0]), events, model.switched_off) == (None, [], None)
 
 
 def test_discovery_takes_what_loads_and_reports_the_rest() -> None:
@@ -178,17 +187,16 @@ def test_nothing_is_installed_by_default() -> None:
     assert {"btyd", "online", "ensemble", "naive"} <= RESERVED_NAMES
 
 
-def test_the_example_package_competes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """examples/custom_model is found by its entry point, learns that silent customers return less, and stays sound."""
+def test_the_example_package_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """examples/custom_model is found by its entry point, learns that silent customers return less, and exports."""
     monkeypatch.syspath_prepend(ROOT / "examples" / "custom_model")
     monkeypatch.delitem(sys.modules, "silence_steps", raising=False)
     text = (ROOT / "examples" / "custom_model" / "pyproject.toml").read_text(encoding="utf-8")
-    assert 'silence-steps = "silence_steps:SilenceSteps"' in text
+    assert 'silence-steps = "silence_steps:silence_steps"' in text
     events: list[SwitchedOff] = []
-    (found,) = discover(events.append, installed=[EntryPoint("silence-steps", "silence_steps:SilenceSteps", GROUP)])
-    model = CustomModel(found, events.append)
+    (found,) = discover(events.append, installed=[EntryPoint("silence-steps", "silence_steps:silence_steps", GROUP)])
     silence = FEATURES[:, FEATURE_INDEX["days_since_last_order"]]
-    model.fit(FEATURES, UNIT, UNIT * (silence < np.median(silence)) * 2.0)
-    ratio = model.predict_minor(FEATURES, UNIT) / UNIT
+    said = asked(CustomModel(found, events.append).fit(ROWS, np.where(silence < np.median(silence), 2.0, 0.0), WEIGHT))
     assert events == []
-    assert ratio[np.argmin(silence)] > 1.5 * ratio[np.argmax(silence)]
+    assert said[np.argmin(silence)] > 1.5 * said[np.argmax(silence)]
+    assert len(INPUT_NAMES) == ROWS.shape[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -48,9 +48,10 @@ class HandMade:
         clv = self._formula({name: features[:, place] for name, place in FEATURE_INDEX.items()})
         whole = np.zeros(len(features), dtype=np.int64)
         others = ("lower", "upper", "clv_year", "churn_probability", "btyd", "glm", "online", "ensemble", "naive")
+        floats: dict[str, Any] = dict.fromkeys(others, clv)
         return ScoreBatch(
             clv=clv,
-            **dict.fromkeys(others, clv),
+            **floats,
             next_order_ms=whole,
             version=whole,
             versions=(ModelVersions(scorer="hand-made"),),

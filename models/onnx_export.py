@@ -1,0 +1,48 @@
+"""From a fitted estimator to ONNX that answers as it does: what is published holds no code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from skl2onnx import convert_sklearn
+from skl2onnx.common.data_types import FloatTensorType
+
+from clv.errors import IncompatibleArtifact
+from models.ensemble import MAX_FACTOR, session_of
+from models.relative import INPUT_NAMES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MAX_RELATIVE_DIFFERENCE = 1e-4
+
+
+def checked_export(model: Any, rows: NDArray[np.float32]) -> bytes:
+    """Return a fitted regressor as ONNX with the input ``inputs``, (n, len(INPUT_NAMES)) float32.
+
+    By the estimator's own ``to_onnx()``, where it has one, else by skl2onnx.
+
+    Parameters
+    ----------
+    rows
+        On which both must agree.
+
+    Raises
+    ------
+    IncompatibleArtifact
+        When they differ by more than ``MAX_RELATIVE_DIFFERENCE``; retrying does not help. What the converter raises of
+        its own comes through.
+    """
+    if callable(getattr(model, "to_onnx", None)):
+        exported = bytes(model.to_onnx())
+    else:
+        kind = [("inputs", FloatTensorType([None, len(INPUT_NAMES)]))]
+        exported = convert_sklearn(model, name="ensemble", initial_types=kind).SerializeToString()
+    expected = np.asarray(model.predict(rows.copy()), dtype=np.float64).ravel()
+    given = np.asarray(session_of(exported).run(None, {"inputs": rows})[0], dtype=np.float64).ravel()
+    # ONNX adds trees up in float32. An answer below the least factor is raised to it, so differences count from there.
+    difference = float(np.max(np.abs(expected - given) / np.maximum(np.abs(expected), 1.0 / MAX_FACTOR)))
+    if not difference <= MAX_RELATIVE_DIFFERENCE:
+        raise IncompatibleArtifact(f"the ONNX export differs from the estimator by {difference:.2e}, relatively")
+    return exported
