@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "models": "cli.models",
     "dlq": "cli.dlq",
     "topics": "cli.topics",
+    "bench": "cli.bench",
     "doctor": "cli.doctor",
     "version": "cli.version",
 }

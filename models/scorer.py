@@ -93,6 +93,10 @@ class SnapshotScorer:
         """Whether the ensemble of this digest is loaded, so that ``add`` needs no bytes for it."""
         return digest in self._ensembles
 
+    def ensemble_of(self, snapshot: ScorerSnapshot) -> Ensemble:
+        """Return the loaded ensemble that a held snapshot names; KeyError where it names none."""
+        return self._ensembles[snapshot.ensemble_digest]
+
     def add(self, snapshot: ScorerSnapshot, ensemble: Ensemble | None = None) -> SnapshotScorer:
         """Return a scorer that holds ``snapshot`` too, in place of one of the same version.
 

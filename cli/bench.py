@@ -1,0 +1,117 @@
+"""``clv bench``: what the product costs on this machine, as medians of interleaved runs.
+
+Example: ``clv bench scoring --json``
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from benchmarks.shop import Traded
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+_JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+_ROUNDS = Annotated[int, typer.Option("--rounds", min=1, help="Runs of each subject; their median counts.")]
+_CUSTOMERS = Annotated[int, typer.Option("--customers", min=1, help="Customers of the made-up shop.")]
+_DAYS = Annotated[int, typer.Option("--days", min=1, help="Days that the made-up shop is open.")]
+
+
+@app.command("scoring")
+def scoring(*, customers: _CUSTOMERS = 6_000, days: _DAYS = 240, rounds: _ROUNDS = 7, is_json: _JSON = False) -> None:
+    """Measure what a customer's score costs: BTYD, regression, online model, ensemble and interval.
+
+    Models are fitted on a made-up shop first, which takes a minute. One core; CPU time beside wall time.
+
+    Example:
+        clv bench scoring --rounds 15
+    """
+    from benchmarks.scoring import measure_scoring
+
+    with _shop(customers, days) as (traded, observe):
+        report = _measured(lambda: measure_scoring(traded, rounds=rounds, observe=observe))
+    if is_json:
+        typer.echo(json.dumps(report))
+        return
+    rows = [(f"batches of {size}", figures) for size, figures in report["batches"].items()]
+    rows += [(f"  {name}", figures) for name, figures in report["parts"].items()]
+    _table("Microseconds a customer", rows)
+    verdict = "within" if report["is_within_target"] else "above"
+    typer.echo(f"{report['cpu_us_per_customer']} µs a customer in batches of 500: {verdict} {report['target_us']} µs")
+
+
+@app.command("learner")
+def learner(
+    *,
+    customers: _CUSTOMERS = 6_000,
+    days: _DAYS = 240,
+    rounds: _ROUNDS = 3,
+    database_url: Annotated[str, typer.Option("--database-url", help="An empty database; else SQLite files.")] = "",
+    is_json: _JSON = False,
+) -> None:
+    """Measure how many matured examples the trainer learns a second, each event-day's stored in a transaction.
+
+    Beside it: how many a worker would give it at the speed of its pipeline alone.
+
+    Example:
+        clv bench learner --json
+    """
+    from benchmarks.learner import measure_learning
+
+    with _shop(customers, days) as (traded, observe):
+        report = _measured(lambda: measure_learning(traded, rounds=rounds, database_url=database_url, observe=observe))
+    if is_json:
+        typer.echo(json.dumps(report))
+        return
+    _table("Microseconds an example", [(f"learned and stored ({report['store']})", report["learner"])])
+    typer.echo(
+        f"{report['learner']['per_s']:,.0f} examples/s learned; one worker's pipeline alone gives "
+        f"{report['worker_examples_per_s']:,.0f}/s ({report['examples_per_order']} an order): ratio {report['ratio']}"
+    )
+
+
+@contextlib.contextmanager
+def _shop(customers: int, days: int) -> Iterator[tuple[Traded, Callable[[str], None]]]:
+    """Trade in a shop behind a progress bar, and give it with what is called after each run."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from benchmarks.shop import trade
+    from clv.errors import InputError
+    from clv.settings import Settings
+
+    if days <= Settings().horizon_days:
+        raise InputError(f"{days} days are too few", f"labels mature after {Settings().horizon_days}: give --days 240")
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("fitting models on a made-up shop", total=days)
+        traded = trade(customers, days, lambda day: bar.update(task, completed=day))
+        running = bar.add_task("measuring", total=None)
+        yield traded, lambda name: bar.update(running, advance=1, description=f"measured {name}")
+
+
+def _measured(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    from benchmarks.measure import machine
+    from clv.errors import InputError
+
+    try:
+        return {"machine": machine(), **measure()}
+    except ValueError as problem:
+        raise InputError(str(problem), "give more --customers and --days") from problem
+
+
+def _table(title: str, rows: list[tuple[str, dict[str, Any]]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("", "CPU µs", "wall µs", "per second", "runs", "spread", title=title)
+    for name, figures in rows:
+        cells = (f"{figures['cpu_us']:.2f}", f"{figures['wall_us']:.2f}", f"{figures['per_s']:,.0f}")
+        table.add_row(name, *cells, str(figures["runs"]), f"{figures['spread']:.2f}")
+    Console().print(table)
