@@ -10,10 +10,13 @@ from backtest import checkpoint
 from backtest.checkpoint import Checkpoint, Counts
 from backtest.days import days_of
 from backtest.engine import Engine
-from backtest.metrics import NetRevenue, evaluate
 from backtest.output import GrowingFile, has_length
 from backtest.predictions import PredictionWriter
-from backtest.runlog import RunEnd, RunLog, RunStart, encode_line
+from backtest.report.labels import net_days_of
+from backtest.report.measures import by_kind, coverage
+from backtest.report.scored import read_predictions, score_moments
+from backtest.runlog import Figures, RunEnd, RunLog, RunStart, encode_line
+from clv.errors import InputError
 from clv.outcomes import rfc3339
 from clv.rules import DAY_MS
 
@@ -23,7 +26,9 @@ if TYPE_CHECKING:
 
     from backtest.days import Day
     from backtest.learning import Published
+    from backtest.report.scored import Scored
     from clv.events import CustomerEvent
+    from clv.ports import Floats
     from clv.settings import Settings
     from models.custom import CustomModel
 
@@ -171,14 +176,7 @@ class _Run:
         self._predictions.sync()
         started = time.perf_counter()
         counts = self.counts
-        found = evaluate(
-            self._predictions.part,
-            NetRevenue(self._log),
-            first_day=counts.first_day,
-            last_day=counts.day,
-            horizon_days=self._settings.horizon_days,
-            digits=self._log.digits,
-        )
+        found = self._scored()
         self.seconds["evaluate"] += time.perf_counter() - started
         end = RunEnd(
             moments=counts.moments,
@@ -189,10 +187,10 @@ class _Run:
             last_day=_date(counts.day),
             days=counts.day - counts.first_day + 1 if counts.day >= 0 else 0,
             champion_changes=self._run_log.state.champion_changes,
-            scored_from=_date(found.first_day) if found.scored else "",
-            scored_to=_date(found.last_day) if found.scored else "",
-            scored=found.scored,
-            coverage=found.coverage,
+            scored_from=_date(found.first_day) if found else "",
+            scored_to=_date(found.last_day) if found else "",
+            scored={name: _figures(found, values) for name, values in found.series.items()} if found else {},
+            coverage=held["coverage"] if found and (held := coverage(found)) else None,
         )
         self._lines.append(encode_line(end))
         self._lines.sync()
@@ -200,6 +198,17 @@ class _Run:
         self._predictions.finish()
         checkpoint.forget(checkpoint_path(self._options.out))
         return end
+
+    def _scored(self) -> Scored | None:
+        """Return what came of the predictions; None where the log is too short for any to have come true."""
+        net = net_days_of(self._log, currency=self._settings.currency)
+        given = read_predictions(self._predictions.part)
+        if not len(net.day):
+            return None
+        try:
+            return score_moments(net, given, self._settings.horizon_days)
+        except InputError:  # no moment can be scored
+            return None
 
     def close(self) -> None:
         """Let go of the files."""
@@ -257,6 +266,13 @@ class _Run:
         )
         checkpoint.save(checkpoint_path(self._options.out), now)
         self.seconds["save"] += time.perf_counter() - started
+
+
+def _figures(scored: Scored, predicted: Floats) -> dict[str, Figures]:
+    return {
+        kind: Figures(found["n"], found["deviance"], found["mae"], found["ratio"] or 0.0)
+        for kind, found in by_kind(scored, predicted).items()
+    }
 
 
 def _date(day: int) -> str:

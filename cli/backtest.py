@@ -107,8 +107,8 @@ def command(
 
 
 def _write_report(log: OrderLog, settings: Settings, predictions: Path, directory: Path) -> Path:
-    from backtest.labels import net_days_of
-    from backtest.report import Options, write_report
+    from backtest.report.labels import net_days_of
+    from backtest.report.page import Options, write_report
     from backtest.runner import run_log_path
     from models.conformal import COVERAGE
 

@@ -7,13 +7,13 @@ import random
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from backtest.labels import net_days
+from backtest.report.labels import net_days
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from backtest.labels import NetDays
+    from backtest.report.labels import NetDays
 
 FIRST = date(2024, 1, 1)
 EPOCH = date(1970, 1, 1)

@@ -17,7 +17,7 @@ from models.evaluation import tweedie_deviance
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from backtest.scored import Scored
+    from backtest.report.scored import Scored
     from clv.ports import Floats, Ints
 
 KINDS = ("all", "order", "tick")

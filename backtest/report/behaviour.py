@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from backtest.look import INK, PAPER, caption, draw, in_words, percent, short
-from backtest.picture import Picture, table
+from backtest.report.look import INK, PAPER, caption, draw, in_words, percent, short
+from backtest.report.picture import Picture, table
 from models import bgnbd
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from backtest.labels import NetDays
+    from backtest.report.labels import NetDays
     from clv.ports import Floats
 
 DAYS_PER_WEEK = 7.0

@@ -6,14 +6,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backtest.look import ACTUAL, MUTED, caption, draw, drawn_label, in_words, inks, label, legend_below, line, short
-from backtest.picture import NORMAL_95, Picture, clustered_error, day_cell, table, weeks
+from backtest.report.look import (
+    ACTUAL,
+    MUTED,
+    caption,
+    draw,
+    drawn_label,
+    in_words,
+    inks,
+    label,
+    legend_below,
+    line,
+    short,
+)
+from backtest.report.picture import NORMAL_95, Picture, clustered_error, day_cell, table, weeks
 from models.evaluation import REFERENCE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from backtest.scored import Scored
+    from backtest.report.scored import Scored
     from clv.ports import Floats, Ints
 
 _FROM_COUNTS = (1, 2, 3, 4, 6, 10, 20)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from backtest.look import MUTED, SCORE, caption, draw, drawn_label, in_words, signed_percent
-from backtest.picture import Picture, day_cell, table, text
+from backtest.report.look import MUTED, SCORE, caption, draw, drawn_label, in_words, signed_percent
+from backtest.report.picture import Picture, day_cell, table, text
 from models.hybrids import GROUPS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from backtest.run_lines import RunLines
+    from backtest.report.run_lines import RunLines
 
 _FEATURES = 12
 _GROUP_OF = {feature: group for group, features in GROUPS.items() for feature in features}

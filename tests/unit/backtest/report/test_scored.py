@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from backtest.scored import read_predictions, score_moments
+from backtest.report.scored import read_predictions, score_moments
 from clv.errors import InputError
 from tests.unit.backtest.shops import net_of, prediction, write_predictions
 

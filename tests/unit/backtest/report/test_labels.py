@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import backtest
-from backtest.labels import due_moments, net_days, net_days_of, purchase_counts, realised, scored_span
+from backtest.report.labels import due_moments, net_days, net_days_of, purchase_counts, realised, scored_span
 from clv.events import EmailEngaged, OrderPlaced, OrderRefunded
 from clv.rules import DAY_MS
 from tests.unit.backtest import shops

@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from backtest.behaviour import expected_orders, probability_alive
-from backtest.calibration import calibration_by_decile, cumulative_gain
-from backtest.champions import champion_timeline
-from backtest.importance import feature_importance
-from backtest.intervals import interval_coverage
-from backtest.prequential import deviance_over_time
-from backtest.totals import ratio_by_order_count, totals_over_time
+from backtest.report.behaviour import expected_orders, probability_alive
+from backtest.report.calibration import calibration_by_decile, cumulative_gain
+from backtest.report.champions import champion_timeline
+from backtest.report.importance import feature_importance
+from backtest.report.intervals import interval_coverage
+from backtest.report.prequential import deviance_over_time
+from backtest.report.totals import ratio_by_order_count, totals_over_time
 
 if TYPE_CHECKING:
-    from backtest.behaviour import Histories
-    from backtest.champions import Span
-    from backtest.picture import Picture
-    from backtest.run_lines import RunLines
-    from backtest.scored import Scored
+    from backtest.report.behaviour import Histories
+    from backtest.report.champions import Span
+    from backtest.report.picture import Picture
+    from backtest.report.run_lines import RunLines
+    from backtest.report.scored import Scored
     from models.bgnbd import BgNbdParams
 
 

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from backtest.report import Options, verdict, write_report
+from backtest.report.page import Options, verdict, write_report
 from tests.unit.backtest import shops
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from backtest.report import Report
+    from backtest.report.page import Report
 
 HOSTILE = "<script>alert('$x_{$')</script>"
 ALL_SLUGS = {

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backtest.look import (
+from backtest.report.look import (
     ACTUAL,
     INK,
     MUTED,
@@ -21,15 +21,15 @@ from backtest.look import (
     percent,
     short,
 )
-from backtest.measures import decile_means, deciles, gain, normalised_gini
-from backtest.picture import NORMAL_95, Picture, clustered_error, table
+from backtest.report.measures import decile_means, deciles, gain, normalised_gini
+from backtest.report.picture import NORMAL_95, Picture, clustered_error, table
 from models.evaluation import REFERENCE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from backtest.scored import Scored
+    from backtest.report.scored import Scored
     from clv.ports import Floats
 
 _DECILES = np.arange(1, 11)

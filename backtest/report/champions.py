@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from backtest.look import MUTED, caption, draw, drawn_label, in_words, inks, label, percent
-from backtest.picture import Picture, day_cell, table
+from backtest.report.look import MUTED, caption, draw, drawn_label, in_words, inks, label, percent
+from backtest.report.picture import Picture, day_cell, table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from backtest.look import Ink
-    from backtest.run_lines import RunLines
-    from backtest.scored import Predictions
+    from backtest.report.look import Ink
+    from backtest.report.run_lines import RunLines
+    from backtest.report.scored import Predictions
 
 Span = tuple[int, int, str]
 """First day, day after the last, model."""

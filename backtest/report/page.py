@@ -10,14 +10,14 @@ import jinja2
 import msgspec
 import numpy as np
 
-from backtest.behaviour import final_histories
-from backtest.champions import champion_days, champion_spans
-from backtest.figures import Scene, all_pictures
-from backtest.look import label
-from backtest.measures import KINDS, by_kind, coverage, paired_difference
-from backtest.picture import day_cell, fixed, table, text
-from backtest.run_lines import RunLines, read_run_lines
-from backtest.scored import first_to_last, read_predictions, score_moments
+from backtest.report.behaviour import final_histories
+from backtest.report.champions import champion_days, champion_spans
+from backtest.report.figures import Scene, all_pictures
+from backtest.report.look import label
+from backtest.report.measures import KINDS, by_kind, coverage, paired_difference
+from backtest.report.picture import day_cell, fixed, table, text
+from backtest.report.run_lines import RunLines, read_run_lines
+from backtest.report.scored import first_to_last, read_predictions, score_moments
 from models import bgnbd
 from models.conformal import COVERAGE
 from models.evaluation import REFERENCE
@@ -25,10 +25,10 @@ from models.evaluation import REFERENCE
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from backtest.labels import NetDays
-    from backtest.measures import Metrics, Paired
-    from backtest.picture import Picture, Table
-    from backtest.scored import Scored
+    from backtest.report.labels import NetDays
+    from backtest.report.measures import Metrics, Paired
+    from backtest.report.picture import Picture, Table
+    from backtest.report.scored import Scored
 
 FORMAT = 1
 """Version of ``metrics.json``: names are added under it, never changed."""
@@ -161,7 +161,7 @@ def _write_picture(picture: Picture, directory: Path) -> Path | None:
 
 def _render(net: NetDays, scene: Scene, numbers: dict[str, Any], pictures: list[Picture], options: Options) -> str:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("backtest"),
+        loader=jinja2.PackageLoader("backtest.report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -6,15 +6,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backtest.look import caption, draw, in_words, inks, label, legend_below, line, percent, short, signed_percent
-from backtest.picture import Picture, day_cell, table, weeks
+from backtest.report.look import (
+    caption,
+    draw,
+    in_words,
+    inks,
+    label,
+    legend_below,
+    line,
+    percent,
+    short,
+    signed_percent,
+)
+from backtest.report.picture import Picture, day_cell, table, weeks
 from models.evaluation import REFERENCE, tweedie_deviance
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from backtest.picture import Weeks
-    from backtest.scored import Scored
+    from backtest.report.picture import Weeks
+    from backtest.report.scored import Scored
     from clv.ports import Floats
 
 _NEAR = 0.15  # models further from the reference than this would flatten the panel of differences

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from backtest.run_lines import RunLines, read_run_lines
+from backtest.report.run_lines import RunLines, read_run_lines
 from clv.errors import InputError
 from models.card import Importance
 from tests.unit.backtest.shops import write_run_log

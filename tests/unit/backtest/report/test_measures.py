@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from backtest.measures import gain, metrics, normalised_gini, paired_difference, spearman
+from backtest.report.measures import gain, metrics, normalised_gini, paired_difference, spearman
 
 
 def test_plain_errors() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backtest.scored import iso_day
+from backtest.report.scored import iso_day
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from backtest.champions import champion_days, champion_spans
-from backtest.run_lines import RunLines
-from backtest.scored import read_predictions
+from backtest.report.champions import champion_days, champion_spans
+from backtest.report.run_lines import RunLines
+from backtest.report.scored import read_predictions
 from tests.unit.backtest.shops import EPOCH, FIRST, prediction, write_predictions
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from backtest.labels import due_moments, purchase_counts, realised, scored_span
+from backtest.report.labels import due_moments, purchase_counts, realised, scored_span
 from clv.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from backtest.labels import NetDays
+    from backtest.report.labels import NetDays
     from clv.ports import Floats, Ints
 
 REQUIRED = ("customer_id", "as_of", "predicted")

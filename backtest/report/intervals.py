@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backtest.look import MUTED, SCORE, caption, draw, in_words, percent
-from backtest.measures import deciles, has_interval, is_inside
-from backtest.picture import NORMAL_95, Picture, clustered_error, day_cell, table, weeks
+from backtest.report.look import MUTED, SCORE, caption, draw, in_words, percent
+from backtest.report.measures import deciles, has_interval, is_inside
+from backtest.report.picture import NORMAL_95, Picture, clustered_error, day_cell, table, weeks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from backtest.scored import Scored
+    from backtest.report.scored import Scored
     from clv.ports import Floats
 
 _LEAST = 10  # moments
