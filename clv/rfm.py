@@ -326,6 +326,8 @@ def _cut_loose(gone: list[Entry], kept: list[Entry], effects: list[Effect]) -> l
 
 def totals_at(state: CustomerState, as_of_ms: int) -> Totals:
     """Return a customer's totals as they were at a moment, from the ledger; nothing later is in them."""
+    if state.latest_ms <= as_of_ms:
+        return state.totals.copy()
     entries = [e for e in ledger.unpack(state.ledger) if e.at_ms <= as_of_ms]
     totals = state.base.copy() if state.base else Totals()
     for entry, effect in zip(entries, ledger.effects(entries), strict=True):
