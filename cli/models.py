@@ -49,7 +49,7 @@ def show_all(
     from cli.cards import days, pairs, ratio
 
     known = _read()
-    rows = [_row(model, known) for model in known.announced]
+    rows = [_row(model, known) for model in (*known.announced, *_custom(known))]
     shown = [row for row in rows if is_all or row["role"] != "past"]
     champion = known.snapshot.champion if known.snapshot else "prior"
     if is_json:
@@ -127,7 +127,9 @@ def show_history(*, is_json: _JSON = False) -> None:
 
 @app.command("promote")
 def promote(
-    model: Annotated[str, typer.Argument(help="btyd, glm, online, ensemble or blend, or a version of theirs in use.")],
+    model: Annotated[
+        str, typer.Argument(help="btyd, glm, online, ensemble, blend or a custom model, or a version in use.")
+    ],
     *,
     is_json: _JSON = False,
 ) -> None:
@@ -208,10 +210,11 @@ def role_of(model: ModelAnnounced, announced: Sequence[ModelAnnounced], snapshot
     """
     from models.snapshot import BLEND, MEMBERS
 
-    if model.name not in MEMBERS:
+    custom = snapshot.custom if snapshot else ()
+    if model.name not in (*MEMBERS, *custom):
         newest = max((other.version for other in announced if other.name == model.name), default="")
         return "current" if model.version == newest else "past"
-    if snapshot is None or getattr(snapshot.model_versions, model.name) != model.version:
+    if snapshot is None or getattr(snapshot.model_versions, model.name, model.version) != model.version:
         return "past"
     is_answering = snapshot.champion == model.name or (snapshot.champion == BLEND and model.name in snapshot.weights)
     return "champion" if is_answering else "challenger"
@@ -228,6 +231,18 @@ def describe(model: ModelAnnounced, role: str) -> dict[str, Any]:
         "learned_through_at": model.learned_through_at,
         "metrics": error_figures(model.metrics, _digits()),
     }
+
+
+def _custom(known: Known) -> list[ModelAnnounced]:
+    """Return the custom models in use as if they had been announced: they travel in the ensemble, under its version."""
+    from msgspec.structs import replace
+
+    if known.snapshot is None or not known.snapshot.custom:
+        return []
+    version = known.snapshot.model_versions.ensemble
+    around = [model for model in known.announced if (model.name, model.version) == ("ensemble", version)]
+    judged = known.cards[max(known.cards)].metrics if known.cards else {}
+    return [replace(one, name=name, metrics=judged.get(name, {})) for one in around for name in known.snapshot.custom]
 
 
 def _row(model: ModelAnnounced, known: Known) -> dict[str, Any]:

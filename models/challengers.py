@@ -6,6 +6,7 @@ then, so that a custom model is judged, like any other, by what it said before i
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,10 +26,14 @@ log = structlog.get_logger(__name__)
 
 
 class Fit(msgspec.Struct, frozen=True):
-    """From when on an ensemble with custom models in it has been in force, epoch milliseconds of event time."""
+    """From when on an ensemble has been in force, epoch milliseconds of event time; no digest: no custom models since.
+
+    ``support_minor`` is where corrections began to fade then, see ``relative.fade``; None where they did not.
+    """
 
     since_ms: int
     digest: str
+    support_minor: float | None = None
 
 
 class Challengers:
@@ -70,13 +75,20 @@ class Challengers:
     def said(
         self, fits: Sequence[Fit], as_of_ms: int, features: Sequence[float], base_minor: float
     ) -> dict[str, float]:
-        """Return what each custom model said of a customer at a moment; nothing before the first fit."""
+        """Return what each custom model said of a customer at a moment; nothing before the first fit, or without base.
+
+        Parameters
+        ----------
+        base_minor
+            What the regression, else BTYD, said then; 0 where neither did.
+        """
         fit = next((one for one in reversed(fits) if one.since_ms <= as_of_ms), None)
-        ensemble = self.ensemble(fit.digest) if fit else None
-        if ensemble is None:
+        ensemble = self.ensemble(fit.digest) if fit and fit.digest and base_minor > 0.0 else None
+        if fit is None or ensemble is None:
             return {}
         row = np.array([features], dtype=np.float64)
-        answers = ensemble.predict_custom(row, np.array([base_minor]))
+        support_minor = math.inf if fit.support_minor is None else fit.support_minor
+        answers = ensemble.predict_custom(row, np.array([base_minor]), support_minor)
         return {name: float(values[0]) for name, values in answers.items()}
 
 
@@ -93,4 +105,5 @@ def with_fit(fits: tuple[Fit, ...], fit: Fit | None, *, horizon_days: int, now_m
     held = (*fits, fit) if fit else fits
     oldest_ms = now_ms - (horizon_days + 1) * DAY_MS
     first = max((place for place, one in enumerate(held) if one.since_ms <= oldest_ms), default=0)
-    return held[first:]
+    kept = held[first:]
+    return kept if kept and kept[0].digest else kept[1:]

@@ -15,7 +15,7 @@ import numpy as np
 import structlog
 from sklearn.pipeline import Pipeline
 
-from models.onnx_export import checked_export
+from models.onnx_export import check_workers_can, checked_export
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -31,9 +31,10 @@ log = structlog.get_logger(__name__)
 GROUP = "clv.models"
 MAX_FIT_SECONDS = 120.0
 RESERVED_NAMES = frozenset(
-    {"clv", "btyd", "online", "ensemble", "naive", "scorer", "aggregated", "glm", "blend", "prior"}
+    {"clv", "btyd", "online", "ensemble", "naive", "scorer", "aggregated", "glm", "blend", "prior", "segment-policy"}
+    | {"customer_id", "as_of", "kind", "predicted", "lower", "upper", "actual", "champion", "scorer_version"}
 )
-"""Models of the product, and names of what it publishes."""
+"""Models of the product, names of what it publishes, and columns of a back-test's predictions."""
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _PROBE_ROWS = 32
 _PROBE_TOLERANCE = 1e-6
@@ -160,11 +161,13 @@ class CustomModel:
             stage = "predict"
             _probe(estimator, rows[:_PROBE_ROWS])
             stage = "export"
-            return checked_export(estimator, rows)
+            exported = checked_export(estimator, rows)
+            check_workers_can(exported, rows)
         except _ANYTHING as error:
             self.switched_off = SwitchedOff(self.name, stage, _one_line(error))
             self._on_event(self.switched_off)
             return None
+        return exported
 
 
 def installed_models() -> tuple[CustomModel, ...]:
@@ -190,7 +193,7 @@ def _refusal(name: str, found: dict[str, Found]) -> str:
     if not _NAME.fullmatch(name):
         return "its name is not lower-case letters, digits, - and _, at most 32"
     if name in RESERVED_NAMES:
-        return "its name belongs to a model of the product"
+        return "its name belongs to the product"
     return "another distribution offers the same name" if name in found else ""
 
 

@@ -160,8 +160,9 @@ class Learner:
         said = {name: float(getattr(example, f"{name}_minor")) for name in MEMBERS}
         if self.fits:
             as_of_ms = parse_time_ms(example.as_of)
-            said |= self._challengers.said(self.fits, as_of_ms, example.features, base_minor)
-        weights = self._weights(tuple(name for name in said if said[name] > 0.0))
+            then_minor = example.glm_minor or example.btyd_minor
+            said |= self._challengers.said(self.fits, as_of_ms, example.features, then_minor)
+        weights = self._weights(tuple(name for name in (*MEMBERS, *self._custom) if said.get(name, 0.0) > 0.0))
         if len(weights) > 1:
             said[BLEND] = sum(said[name] * weight for name, weight in weights.items())
         predictions = {**said, "naive": float(example.naive_minor), "clv": float(example.clv_minor)}
@@ -315,8 +316,9 @@ class Learner:
         return (*(name for name in MEMBERS if has[name]), *(self._custom if has["ensemble"] else ()))
 
     def _note_fit(self, now_ms: int) -> None:
-        is_new = bool(self._custom) and (not self.fits or self.fits[-1].digest != self.ensemble_digest)
-        fit = Fit(now_ms, self.ensemble_digest) if is_new else None
+        digest = self.ensemble_digest if self._custom else ""
+        last = self.fits[-1].digest if self.fits else ""
+        fit = Fit(now_ms, digest, self.glm.support_minor if self.glm else None) if digest != last else None
         self.fits = with_fit(self.fits, fit, horizon_days=self.horizon_days, now_ms=now_ms)
         self._challengers.keep({one.digest for one in self.fits})
 

@@ -32,7 +32,7 @@ from storage.pruning import Retention
 from streams.policies import ENSEMBLE_NAME, POLICY_NAME, SCORER_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from clv.settings import Settings
     from models.card import Importance
@@ -237,7 +237,7 @@ class Registry:
 
 
 def registered(
-    state: RegistryState, card: ModelCard | None, switch: Switch | None, *, used_ensemble: str
+    state: RegistryState, card: ModelCard | None, switch: Switch | None, *, used_ensembles: Iterable[str]
 ) -> Registered:
     """Return what goes into the transaction of a publication: its card, its switch, and what may be pruned by now."""
     pinned = {state.pin.version} if state.pin and state.pin.version else set()
@@ -246,7 +246,7 @@ def registered(
         ensembles=ENSEMBLE_NAME,
         policies=POLICY_NAME,
         pinned_versions=frozenset(pinned),
-        used_digests=frozenset({used_ensemble} - {""}),
+        used_digests=frozenset(used_ensembles) - {""},
     )
     return Registered([_stored_card(card)] if card else [], [_stored_event(switch)] if switch else [], retention)
 

@@ -129,8 +129,9 @@ class TrainerStore:
     def _registered(training: Training, published: Publication) -> Registered:
         if not published.artifacts:
             return Registered()
-        used = training.learner.ensemble_digest
-        return registered(training.state.registry, published.card, published.switch, used_ensemble=used)
+        learner = training.learner
+        used = {learner.ensemble_digest, *(fit.digest for fit in learner.fits)}
+        return registered(training.state.registry, published.card, published.switch, used_ensembles=used)
 
 
 def learn(training: Training, examples: Iterable[TrainingExample]) -> None:

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import json
+import random
 from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import Pipeline
+from sklearn.tree import DecisionTreeRegressor
 
 from backtest.runner import BacktestOptions, run_backtest, run_log_path
 from clv.settings import Settings
-from models.custom import GROUP, CustomModel, discover
+from models.custom import GROUP, CustomModel, Found, discover
+from models.relative import INPUT_NAMES
 from models.scorer import SnapshotScorer
 from streams.published import PublishedModels
 from streams.trainer_store import TrainerStore, learn, stored_examples
 from tests.conftest import ROOT
-from tests.unit.backtest.logs import shop_log
+from tests.unit.backtest.logs import ListLog, order, shop_log
 from tests.unit.models.histories import feature_rows
+from tests.unit.models.test_challengers import Wrong, broken
 from tests.unit.streams.shop import PARTITIONS, START_MS, open_database, shop, store
 
 if TYPE_CHECKING:
@@ -75,6 +83,52 @@ def test_a_back_test_has_its_column(models: Callable[[], tuple[CustomModel, ...]
     run_backtest(log, BacktestOptions(settings=settings, out=whole, custom=models()))
     assert whole.read_bytes() == with_it.read_bytes()
     assert f'"{NAME}":{{"count":' in run_log_path(whole).read_text()
+
+
+def loyal_by_cost(customers: int, days: int) -> ListLog:
+    """Return a shop in which what a customer cost decides: of ten prices, every other one's customers stay for good.
+
+    The others never come again. No straight line through the price tells them apart.
+    """
+    rng = random.Random(7)
+    events = []
+    for number in range(customers):
+        day, price = rng.uniform(0, days - 30), rng.randrange(10)
+        while day < days:
+            placed = order(f"c{number}", day, rng.randrange(4_000, 6_000))
+            events.append(msgspec.structs.replace(placed, acquisition_cost_minor=1_000 * 2**price))
+            if price % 2:
+                break
+            day += 1 + rng.expovariate(1 / 20)
+    return ListLog(sorted(events, key=lambda event: (event.occurred_ms, event.event_id)))
+
+
+def by_cost() -> Pipeline:
+    """Return a regressor that looks at what the customer cost, and nothing else."""
+    cost = ColumnTransformer([("cost", "passthrough", [INPUT_NAMES.index("acquisition_cost_minor")])])
+    return Pipeline([("cost", cost), ("tree", DecisionTreeRegressor(min_samples_leaf=10))])
+
+
+def test_who_knows_a_planted_effect_comes_to_answer(tmp_path: Path) -> None:
+    """In a back-test it leads the blend or answers alone, and the score is better for it; a bad one never does."""
+    log, settings = loyal_by_cost(1_000, 200), Settings(refit_days=14, horizon_days=30)
+    factories = {"by-cost": by_cost, "wrong": Wrong, "broken": broken}
+    custom = [CustomModel(Found(name, "", made), lambda _event: None) for name, made in factories.items()]
+    end = run_backtest(log, BacktestOptions(settings=settings, out=tmp_path / "with.csv", custom=custom)).end
+    assert end
+    lines = [json.loads(line) for line in run_log_path(tmp_path / "with.csv").read_text().splitlines()[1:-1]]
+    weights = lines[-1]["weights"]
+    champions = {row["champion"] for row in rows_of(tmp_path / "with.csv")}
+    assert champions & {"by-cost", "blend"}
+    assert max(weights, key=weights.get) == "by-cost"
+    assert weights.get("wrong", 0.0) < 0.001
+    assert not champions & {"wrong", "broken"}
+    assert not any("broken" in line["weights"] for line in lines)
+    assert not any(row["broken"] for row in rows_of(tmp_path / "with.csv"))
+    without = run_backtest(log, BacktestOptions(settings=settings, out=tmp_path / "without.csv")).end
+    assert without
+    assert end.scored["by-cost"]["all"].deviance < 0.97 * end.scored["ensemble"]["all"].deviance
+    assert end.scored["predicted"]["all"].deviance < 0.99 * without.scored["predicted"]["all"].deviance
 
 
 def test_a_trainer_publishes_it_and_workers_answer(

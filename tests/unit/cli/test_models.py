@@ -16,6 +16,7 @@ from models.card import Importance
 from storage.schema import downgrade
 from storage.sinking import write_batch
 from streams.retraining import retrain
+from tests.conftest import ROOT
 from tests.contract.storage.outputs import OutputTopics
 from tests.unit.models.test_card import CARD
 from tests.unit.streams.shop import PARTITIONS, open_database, shop, store
@@ -53,6 +54,34 @@ def test_the_list_shows_what_is_in_use(versions: list[str], capsys: pytest.Captu
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[2] for line in lines if line.startswith("scorer")] == ["past", "current"]
     assert versions[1] in "".join(lines)
+
+
+def test_the_list_shows_custom_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Installed beside the product, one is found, fitted, listed as a challenger, and promoted by its name."""
+    metadata = tmp_path / "site" / "clv_silence_steps-0.1.0.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: clv-silence-steps\nVersion: 0.1.0\n")
+    (metadata / "entry_points.txt").write_text("[clv.models]\nsilence-steps = silence_steps:silence_steps\n")
+    monkeypatch.syspath_prepend(metadata.parent)
+    monkeypatch.syspath_prepend(ROOT / "examples" / "custom_model")
+    monkeypatch.setenv("CLV_DATA_DIR", str(tmp_path))
+    database = open_database(tmp_path)
+    store(database, shop(250))
+    outputs = OutputTopics()
+    for event in retrain(Settings(partitions=PARTITIONS), database).events:
+        if "name" in msgspec.structs.asdict(event):
+            outputs.add(topics.MODELS, b"k", event)
+    write_batch(database, outputs.batch())
+    database.close()
+    capsys.readouterr()
+    found = {model["name"]: model for model in shown(capsys, "list")["models"]}
+    assert found["silence-steps"]["role"] == "challenger"
+    assert found["silence-steps"]["version"] == found["ensemble"]["version"]
+    assert shown(capsys, "promote", "silence-steps")["champion"] == "silence-steps"
+    roles = {model["name"]: model["role"] for model in shown(capsys, "list")["models"]}
+    assert (roles["silence-steps"], roles["ensemble"]) == ("champion", "challenger")
 
 
 def test_a_version_is_shown_by_its_beginning(versions: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,7 +23,7 @@ from models.relative import INPUT_NAMES
 from models.scorer import SnapshotScorer
 from models.snapshot import BLEND
 from models.training import Learner
-from tests.unit.models.histories import DAY_MS, START_MS, example, feature_rows
+from tests.unit.models.histories import DAY_MS, START_MS, example, feature_rows, windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -248,3 +248,74 @@ def test_fits_are_kept_for_a_horizon() -> None:
     assert [fit.since_ms for fit in trial.learner.fits] == [
         Fit(START_MS + day * DAY_MS, "").since_ms for day in (84, 112, 140, 168, 196)
     ]
+
+
+def test_of_one_that_is_gone_nothing_more_is_said() -> None:
+    """Not installed at the next refit, it is judged on what was scored before that, and then forgotten."""
+    trial = Trial(knowing=Knowing)
+    trial.refit(0)
+    trial.restart()
+    trial.refit(30)
+    trial.learn(5, day=29)
+    trial.learn(5, day=31)
+    assert trial.learner.metrics()["knowing"].count == 5
+    assert "knowing" not in trial.learner.candidates()
+    assert [bool(fit.digest) for fit in trial.learner.fits] == [True, False]
+    trial.refit(130)
+    assert trial.learner.fits == ()
+
+
+def test_a_blend_is_judged_by_who_is_in_it() -> None:
+    """One that was in the blend and is gone has no part in what the blend would say today."""
+    trial = Trial(knowing=Knowing)
+    trial.refit(0)
+    trial.learn(1, day=0)
+    trial.learn(2 * MIN_EXAMPLES, day=900)
+    assert trial.learner.snapshot(START_MS + 990 * DAY_MS).weights["knowing"] > 0.5
+    trial.restart()
+    trial.refit(991)
+    before = trial.learner.metrics()
+    row, value = (part[0] for part in world(1))
+    trial.learner.learn(example(row, value, day=950, clv=900.0, btyd=900.0, naive=900.0))
+    after = trial.learner.metrics()
+    assert after["knowing"].count == before["knowing"].count + 1
+    assert after[BLEND].count == before[BLEND].count, "of those that are left BTYD alone has shown itself"
+
+
+def test_it_is_judged_with_the_fading_of_its_own_time() -> None:
+    """Beyond the customers that were learnt from, judged is what a worker gave out: a correction that fades."""
+    trial = Trial(knowing=Knowing)
+    trial.learner.refit_glm(windows(400), START_MS + 365 * DAY_MS)
+    published = trial.refit(400)
+    assert published.glm
+    rows, _ = world(40, seed=5)
+    rows[:, FEATURE_INDEX["mean_purchase_value_minor"]] *= 1_000.0
+    ensemble = Ensemble(trial.blobs[published.ensemble_digest])
+    moments = np.full(40, START_MS + 401 * DAY_MS, dtype=np.int64)
+    scores = SnapshotScorer(90).add(published, ensemble).score(rows, moments)
+    assert scores.custom["knowing"].tolist() != ensemble.predict_custom(rows, scores.glm)["knowing"].tolist()
+    restored = Learner.from_state(trial.learner.to_state(), horizon_days=90)
+    challengers = Challengers((), trial.load)
+    said = [
+        challengers.said(restored.fits, START_MS + 401 * DAY_MS, row.tolist(), base)["knowing"]
+        for row, base in zip(rows, scores.glm.tolist(), strict=True)
+    ]
+    assert said == scores.custom["knowing"].tolist()
+
+
+def test_where_nothing_but_the_prior_answered_nothing_is_said() -> None:
+    """A worker that had no models yet would have had no custom one either."""
+    trial = Trial(knowing=Knowing)
+    trial.refit(0)
+    row, value = (part[0] for part in world(1))
+    trial.learner.learn(example(row, value, day=1, clv=900.0, naive=900.0))
+    assert "knowing" not in trial.learner.metrics()
+
+
+def test_an_artifact_without_custom_models_has_the_bytes_of_before() -> None:
+    """Digests, and with them the versions of all that was published, do not change where nothing is installed."""
+    trial = Trial()
+    blob = trial.blobs[trial.refit(0).ensemble_digest]
+    assert set(msgspec.msgpack.decode(blob)) == {
+        *("format", "input_digest", "weights", "held_out_deviance", "example_count", "btyd_version", "members")
+    }

@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 from sklearn.linear_model import PoissonRegressor, Ridge
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
+from backtest.predictions import LEADING, TRAILING
+from clv.errors import IncompatibleArtifact
 from clv.features import FEATURE_INDEX
+from models import onnx_export
 from models.custom import GROUP, RESERVED_NAMES, CustomModel, Found, SwitchedOff, discover
-from models.ensemble import session_of, tree_inputs
+from models.ensemble import ask, session_of, tree_inputs
 from models.onnx_export import checked_export
 from models.relative import INPUT_NAMES, unit_minor
 from models.relative import ratio as relative_ratio
@@ -142,6 +146,49 @@ def test_an_unsound_estimator_is_switched_off(name: str) -> None:
     assert "\n" not in events[0].problem
 
 
+def test_a_linear_model_s_bits_do_not_depend_on_the_batch() -> None:
+    """A row alone, in pairs, and among all others: the same to the last bit, as for every model."""
+    model, _ = _model(lambda: Pipeline([("scale", StandardScaler()), ("ridge", Ridge())]))
+    fitted = model.fit(ROWS, TARGET, WEIGHT)
+    assert fitted
+    session = session_of(fitted)
+    for size in (1, 2, 7):
+        parts = [ask(session, ROWS[start : start + size]) for start in range(0, len(ROWS), size)]
+        assert np.concatenate(parts).tolist() == ask(session, ROWS).tolist()
+
+
+@pytest.mark.parametrize(
+    ("bound", "most", "cause"),
+    [("MAX_BYTES", 100, "at most 100 are published"), ("MAX_ROW_SECONDS", 0.0, "too long for a worker")],
+    ids=["size", "time"],
+)
+def test_one_that_workers_could_not_carry_is_switched_off(
+    monkeypatch: pytest.MonkeyPatch, bound: str, most: float, cause: str
+) -> None:
+    """Every worker holds it and asks it at every score: large and slow ones are refused where they are fitted."""
+    monkeypatch.setattr(onnx_export, bound, most)
+    model, events = _model(Ridge)
+    assert model.fit(ROWS, TARGET, WEIGHT) is None
+    assert [(event.stage, cause in event.problem) for event in events] == [("export", True)]
+
+
+def test_an_export_that_looks_at_its_neighbours_is_switched_off() -> None:
+    """The estimator may be sound and its ONNX form be none."""
+    rows = helper.make_tensor_value_info("inputs", TensorProto.FLOAT, [None, len(INPUT_NAMES)])
+    said = helper.make_tensor_value_info("said", TensorProto.FLOAT, [None, 1])
+    nodes = [
+        helper.make_node("ReduceMean", ["inputs"], ["all"], keepdims=1),
+        helper.make_node("ReduceMean", ["inputs"], ["row"], axes=[1], keepdims=1),
+        helper.make_node("Mul", ["row", "zero"], ["nothing"]),
+        helper.make_node("Add", ["nothing", "all"], ["said"]),
+    ]
+    zero = helper.make_tensor("zero", TensorProto.FLOAT, [1], [0.0])
+    graph = helper.make_graph(nodes, "neighbours", [rows], [said], [zero])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    with pytest.raises(IncompatibleArtifact, match="rows beside it"):
+        onnx_export.check_workers_can(model.SerializeToString(), ROWS)
+
+
 def test_a_fit_that_takes_too_long_is_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
     """It cannot be interrupted, but it is not repeated."""
     moments = iter([0.0, 121.0])
@@ -184,7 +231,7 @@ def test_discovery_takes_what_loads_and_reports_the_rest() -> None:
 def test_nothing_is_installed_by_default() -> None:
     """The product itself offers none, and taken names are its own."""
     assert discover(lambda event: pytest.fail(str(event))) == []
-    assert {"btyd", "online", "ensemble", "naive"} <= RESERVED_NAMES
+    assert {"btyd", "online", "ensemble", "naive", *LEADING, *TRAILING, "actual"} <= RESERVED_NAMES
 
 
 def test_the_example_package_fits(monkeypatch: pytest.MonkeyPatch) -> None:
