@@ -13,6 +13,7 @@ from clv.features import FEATURE_INDEX, FEATURE_NAMES
 from clv.windows import Windows
 from models import btyd, glm, relative
 from models.glm import GlmState
+from models.glm_inputs import INPUT_NAMES
 from models.prior import PRIOR
 from tests.unit.models.histories import DAY_MS, START_MS, absurd_rows, feature_rows, windows
 
@@ -78,12 +79,15 @@ def test_it_finds_a_known_effect(state: GlmState) -> None:
 
 
 def test_a_name_says_less_of_those_who_are_known_longer(state: GlmState) -> None:
-    """A source's part halves by 60 days of age, and goes on falling."""
+    """A source's part halves by the age of the base's alpha, and goes on falling as BG/NBD's expectation does."""
+    alpha_days = 7.0 * PRIOR.orders.alpha
+    assert state.newness_days == alpha_days
     rows = np.repeat(feature_rows(1, seed=4), 4, axis=0)
-    rows[:, SOURCE] = [GOOD, 0.0, GOOD, 0.0]
-    rows[:, FEATURE_INDEX["customer_age_days"]] = [0.0, 0.0, 60.0, 60.0]
-    terms = state.terms(rows, answer_of(rows))[glm.INPUT_NAMES.index("source_effect_x_newness")]
-    assert terms[2] - terms[3] == pytest.approx((terms[0] - terms[1]) / 2.0, rel=1e-9)
+    rows[:, SOURCE] = [GOOD, GOOD, GOOD, 0.0]
+    rows[:, FEATURE_INDEX["customer_age_days"]] = [0.0, alpha_days, 3.0 * alpha_days, 0.0]
+    terms = state.terms(rows, answer_of(rows))[INPUT_NAMES.index("source_effect_x_newness")]
+    assert terms == pytest.approx(terms[0] * np.array([1.0, 0.5, 0.25, 0.0]), rel=1e-9)
+    assert terms[0] > 0.0
 
 
 def test_what_it_adds_up_explains_its_answer(state: GlmState) -> None:
@@ -95,7 +99,7 @@ def test_what_it_adds_up_explains_its_answer(state: GlmState) -> None:
     limit = np.log(glm.MAX_FACTOR)
     raw = np.clip(state.intercept + terms.sum(axis=0), -limit, limit) * state.fade(rows, answer)
     np.testing.assert_allclose(state.log_factor(rows, answer), raw, rtol=1e-12)
-    worth = terms[glm.INPUT_NAMES.index("source_effect_x_newness")]
+    worth = terms[INPUT_NAMES.index("source_effect_x_newness")]
     assert worth[0] > worth[1] > worth[2]
 
 
