@@ -14,6 +14,7 @@ from clv.outcomes import ModelAnnounced, rfc3339
 from clv.settings import Settings
 from models import evaluation, glm
 from models.card import GlmFacts, ModelCard, Pin
+from models.challengers import Fit
 from models.ensemble import Ensemble
 from models.snapshot import ScorerSnapshot
 from storage.artifacts import get_artifact
@@ -256,3 +257,12 @@ def test_a_state_of_the_build_before_goes_on(database: Database) -> None:
     card = Training(SETTINGS, database, state).step(at_day(151), is_forced=True).card
     assert card is not None
     assert card.cause == "first"
+
+
+def test_what_custom_models_are_judged_by_is_not_pruned(database: Database) -> None:
+    """Earlier fits count as used for as long as examples scored under them may mature, card or no card."""
+    training, published = step(database, 199, is_forced=True)
+    training.learner.fits = (Fit(at_day(150), "earlier"), Fit(at_day(170), ""))
+    found = TrainerStore._registered(training, published).retention
+    assert found
+    assert found.used_digests == {"earlier", training.learner.ensemble_digest}
