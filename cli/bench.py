@@ -13,14 +13,18 @@ import typer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from benchmarks.shop import Traded
+    from clv.settings import Settings
+    from streams.kafka_server import KafkaServer
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 _JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 _ROUNDS = Annotated[int, typer.Option("--rounds", min=1, help="Runs of each subject; their median counts.")]
 _CUSTOMERS = Annotated[int, typer.Option("--customers", min=1, help="Customers of the made-up shop.")]
 _DAYS = Annotated[int, typer.Option("--days", min=1, help="Days that the made-up shop is open.")]
+_MODEL_CUSTOMERS, _MODEL_DAYS = 1_500, 200
 
 
 @app.command("scoring")
@@ -74,6 +78,95 @@ def learner(
         f"{report['learner']['per_s']:,.0f} examples/s learned; one worker's pipeline alone gives "
         f"{report['worker_examples_per_s']:,.0f}/s ({report['examples_per_order']} an order): ratio {report['ratio']}"
     )
+
+
+@app.command("throughput")
+def throughput(
+    *,
+    events: Annotated[int, typer.Option("--events", min=1_000, help="Orders on the topic.")] = 300_000,
+    customers: Annotated[int, typer.Option("--customers", min=1, help="Customers who place them.")] = 200_000,
+    peers: Annotated[str, typer.Option("--peers", help="Names, by commas; none for ours alone.")] = "all",
+    rounds: _ROUNDS = 3,
+    broker: Annotated[str, typer.Option("--broker", help="An empty Kafka [default: starts one].")] = "",
+    is_json: _JSON = False,
+) -> None:
+    """Measure how many orders a second one worker carries over Apache Kafka, beside peers that only count.
+
+    The worker does everything: decode, state, timers, features, BTYD, online, ensemble, interval, segment, changelog
+    and outputs delivered, offsets committed. A peer keeps count and sum and gives one record out.
+
+    Example:
+        clv bench throughput --peers stock_faust,per_record_loop --json
+    """
+    from benchmarks.throughput import PEERS, measure_throughput
+    from clv.errors import InputError
+
+    chosen = list(PEERS) if peers == "all" else [name for name in peers.split(",") if name not in ("", "none")]
+    if unknown := [name for name in chosen if name not in PEERS]:
+        raise InputError(f"there is no peer {unknown[0]!r}", f"known: {', '.join(PEERS)}")
+    with _filled_kafka(broker, events, customers) as (settings, observe):
+        report = _measured(
+            lambda: measure_throughput(settings, count=events, peers=chosen, rounds=rounds, observe=observe)
+        )
+    report["customers"] = customers
+    if is_json:
+        typer.echo(json.dumps(report))
+        return
+    rows = [("ours, all of it", report["ours"]), *report["peers"].items()]
+    _throughput_table(rows, report["ratio"])
+
+
+@contextlib.contextmanager
+def _filled_kafka(broker: str, events: int, customers: int) -> Iterator[tuple[Settings, Callable[[str], None]]]:
+    """Give settings of a Kafka with orders and published models on it, and what is called after each run."""
+    import tempfile
+    from dataclasses import replace
+    from pathlib import Path
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from benchmarks.load import fill, publish
+    from benchmarks.shop import trade
+    from clv.settings import Settings
+
+    console = Console(stderr=True)
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
+        bar = stack.enter_context(Progress(console=console, disable=not console.is_terminal))
+        task = bar.add_task("fitting models on a made-up shop", total=_MODEL_DAYS)
+        traded = trade(_MODEL_CUSTOMERS, _MODEL_DAYS, lambda day: bar.update(task, completed=day))
+        address = broker or stack.enter_context(_own_kafka(folder)).bootstrap
+        settings = replace(Settings(), broker=address, data_dir=folder, segment_cutoffs="200,50")
+        filling = bar.add_task(f"putting {events:,} orders on Kafka", total=None)
+        fill(settings, events, customers, start_ms=int(traded.as_of_ms[0]))
+        publish(settings, traded.scorer)
+        bar.update(filling, total=1, completed=1)
+        running = bar.add_task("measuring", total=None)
+        yield settings, lambda name: bar.update(running, advance=1, description=f"measured {name}")
+
+
+def _own_kafka(folder: Path) -> KafkaServer:
+    from pathlib import Path
+
+    from clv.errors import InputError
+    from streams.kafka_server import KafkaServer
+
+    libs = Path(__file__).parents[1] / ".kafka" / "libs"
+    if not libs.is_dir():
+        raise InputError("Kafka's jars are not here", "fetch them with `make kafka`, or give --broker")
+    return KafkaServer(folder / "kafka", libs)
+
+
+def _throughput_table(rows: list[tuple[str, dict[str, Any]]], ratios: dict[str, float]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("", "events/s", "CPU µs an event", "ours against it", title="Orders carried over Apache Kafka")
+    for name, figures in rows:
+        cells = (f"{figures['events_per_s']:,.0f}", f"{figures['cpu_us_per_event']:.1f}")
+        table.add_row(name, *cells, f"{ratios[name]:.2f} ×" if name in ratios else "")
+    Console().print(table)
 
 
 @contextlib.contextmanager
