@@ -8,9 +8,11 @@ Private names of Faust that it leans on are pinned by ``tests/contract/test_faus
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, ClassVar, NamedTuple
 
 import aiokafka
+from aiokafka.errors import IllegalStateError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode.utils.futures import notify
@@ -111,7 +113,9 @@ class Consumer(driver.Consumer):
         await super().perform_seek()
         begun = [tp for tp in self.assignment() if not self._committed_offset.get(tp) and not self._is_changelog_tp(tp)]
         if begun:
-            await self._thread.seek_to_beginning(*(aiokafka.TopicPartition(*tp) for tp in begun))
+            # One that is taken away meanwhile has no place any more; whoever gets it begins at its beginning.
+            with contextlib.suppress(IllegalStateError, AssertionError):
+                await self._thread.seek_to_beginning(*(aiokafka.TopicPartition(*tp) for tp in begun))
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Wait, by way of Faust, until in-flight batches are acknowledged and committed; then forget the partitions."""
@@ -125,6 +129,8 @@ class Consumer(driver.Consumer):
             while not (self._stopped.is_set() or fetcher._stopped.is_set()):  # noqa: SLF001 - Faust's own loop does
                 await self.sleep(0)
                 records, active = await self._wait_next_records(POLL_SECONDS)
+                if self.transport.app.should_stop:
+                    continue
                 if not self.flow_active:
                     await self.perform_seek()
                 elif records:

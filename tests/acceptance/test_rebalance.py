@@ -45,7 +45,7 @@ def test_rebalances_lose_and_double_nothing(
         with running(replace(settings, worker_id="second"), "worker") as second:
             wait_until(lambda: _members(topology) == 2, seconds=30, what="the second worker has joined")
             wait_until(_going_on(topology), seconds=60, what="every partition goes on")
-            assert second.end(signal.SIGTERM) == 0
+            assert second.end(signal.SIGTERM) == 0, second.output[-3000:]
         assert generate.process.is_running
         generate.finish(seconds=120)
         wait_until(lambda: is_caught_up(topology), seconds=60, what="everyone has caught up")

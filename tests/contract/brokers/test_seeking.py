@@ -61,6 +61,33 @@ def test_records_dropped_before_a_seek_come_again(tmp_path: Path, committed: int
     assert found == list(range(committed, RECORDS))
 
 
+def test_a_partition_taken_away_meanwhile_is_no_failure(tmp_path: Path) -> None:
+    """Between the look at the assignment and the seek a rebalance may come: the worker must live on."""
+
+    class Losing(SeekingConsumer):
+        """Has lost its partition by the time that it seeks to its beginning."""
+
+        async def seek_to_committed(self) -> Mapping[TP, int]:
+            """Lose it after the look."""
+            found = await super().seek_to_committed()
+            self._client.assign([])
+            return found
+
+        def assignment(self) -> set[TP]:
+            """Say what was true before."""
+            return {PLACE}
+
+    async def lose(settings: Settings) -> None:
+        await ensure_topics(settings)
+        client = AIOKafkaConsumer(group_id=settings.group, enable_auto_commit=False, **aiokafka_settings(settings))
+        client.assign([TopicPartition(*PLACE)])
+        async with client:
+            await Losing(client).perform_seek()
+
+    with EmbeddedBroker(tmp_path):
+        asyncio.run(lose(Settings(data_dir=tmp_path, partitions=1)))
+
+
 async def _offsets_after_a_seek(settings: Settings, committed: int) -> list[int]:
     await ensure_topics(settings)
     async with AIOKafkaProducer(**aiokafka_settings(settings)) as producer:
