@@ -66,16 +66,8 @@ def command(
     from models.custom import installed_models
 
     settings = Settings.from_env()
-    log = reading.read_log(
-        file,
-        settings,
-        mapping=mapping,
-        currency=currency,
-        date_format=date_format,
-        encoding=encoding,
-        rejects=rejects,
-        is_quiet=is_json,
-    )
+    given = reading.Given(mapping, currency, date_format, encoding, rejects)
+    log = reading.read_log(file, settings, given, is_quiet=is_json)
     settings = replace(
         settings,
         currency=log.currency,
