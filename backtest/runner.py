@@ -201,7 +201,7 @@ class _Run:
 
     def _scored(self) -> Scored | None:
         """Return what came of the predictions; None where the log is too short for any to have come true."""
-        net = net_days_of(self._log, currency=self._settings.currency)
+        net = net_days_of(self._log, currency=self._settings.currency).until(self.counts.day)
         given = read_predictions(self._predictions.part)
         if not len(net.day):
             return None

@@ -20,8 +20,7 @@ from cli import reading
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from backtest.runner import BacktestResult
-    from clv.settings import Settings
+    from backtest.runner import BacktestOptions, BacktestResult
     from producers.orderlog import OrderLog
 
 
@@ -66,16 +65,8 @@ def command(
     from models.custom import installed_models
 
     settings = Settings.from_env()
-    log = reading.read_log(
-        file,
-        settings,
-        mapping=mapping,
-        currency=currency,
-        date_format=date_format,
-        encoding=encoding,
-        rejects=rejects,
-        is_quiet=is_json,
-    )
+    given = reading.Given(mapping, currency, date_format, encoding, rejects)
+    log = reading.read_log(file, settings, given, is_quiet=is_json)
     settings = replace(
         settings,
         currency=log.currency,
@@ -96,7 +87,7 @@ def command(
     report = describe(result, predictions) | reading.figures(log)
     if report_dir and result.end is not None:
         with Console(stderr=True).status("drawing the report"):
-            report["report"] = str(_write_report(log, settings, predictions, report_dir))
+            report["report"] = str(_write_report(log, options, result.counts.day, report_dir))
     if is_json:
         typer.echo(json.dumps(report))
     else:
@@ -106,17 +97,17 @@ def command(
         sys.exit(INTERRUPTED)
 
 
-def _write_report(log: OrderLog, settings: Settings, predictions: Path, directory: Path) -> Path:
+def _write_report(log: OrderLog, run: BacktestOptions, last_day: int, directory: Path) -> Path:
     from backtest.report.labels import net_days_of
     from backtest.report.page import Options, write_report
     from backtest.runner import run_log_path
     from models.conformal import COVERAGE
 
     options = Options(
-        title=f"Back-test of {log.path.name}", horizon_days=settings.horizon_days, nominal_coverage=COVERAGE
+        title=f"Back-test of {log.path.name}", horizon_days=run.settings.horizon_days, nominal_coverage=COVERAGE
     )
-    net = net_days_of(log, currency=log.currency)
-    return write_report(net, predictions, directory, run_log=run_log_path(predictions), options=options).html_path
+    net = net_days_of(log, currency=log.currency).until(last_day)
+    return write_report(net, run.out, directory, run_log=run_log_path(run.out), options=options).html_path
 
 
 def describe(result: BacktestResult, out: Path) -> dict[str, Any]:

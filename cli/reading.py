@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -23,17 +23,17 @@ RejectsOption = Annotated[
 ]
 
 
-def read_log(
-    file: Path,
-    settings: Settings,
-    *,
-    mapping: str,
-    currency: str,
-    date_format: str,
-    encoding: str,
-    rejects: Path | None,
-    is_quiet: bool,
-) -> OrderLog:
+class Given(NamedTuple):
+    """What the options of these names say; empty or None where the settings, or the file itself, decide."""
+
+    mapping: str
+    currency: str
+    date_format: str
+    encoding: str
+    rejects: Path | None
+
+
+def read_log(file: Path, settings: Settings, given: Given, *, is_quiet: bool) -> OrderLog:
     """Read an order log as the options say, and tell which columns were recognised unless ``is_quiet``.
 
     Raises
@@ -47,11 +47,11 @@ def read_log(
     log = read_order_log(
         file,
         LogOptions(
-            given=parse_map(mapping),
-            currency=currency or settings.currency,
-            date_format=date_format,
-            encoding=encoding,
-            rejects_path=rejects or settings.data_dir / "rejects" / f"{file.name}.csv",
+            given=parse_map(given.mapping),
+            currency=given.currency or settings.currency,
+            date_format=given.date_format,
+            encoding=given.encoding,
+            rejects_path=given.rejects or settings.data_dir / "rejects" / f"{file.name}.csv",
         ),
     )
     if not is_quiet:

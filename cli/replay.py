@@ -45,16 +45,8 @@ def command(
     settings = with_broker(Settings.from_env(), broker)
     options = ReplayOptions(speed=parse_speed(speed), limit=limit, is_looped=loop)
     max_lead_days = parse_days(max_lead)
-    log = reading.read_log(
-        file,
-        settings,
-        mapping=mapping,
-        currency=currency,
-        date_format=date_format,
-        encoding=encoding,
-        rejects=rejects,
-        is_quiet=is_json,
-    )
+    given = reading.Given(mapping, currency, date_format, encoding, rejects)
+    log = reading.read_log(file, settings, given, is_quiet=is_json)
     result = send(
         Sending(
             log=log,

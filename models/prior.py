@@ -23,8 +23,8 @@ PRIOR = BtydParams(orders=TYPICAL, value=None)
 def naive_minor(features: Floats, *, horizon_days: float) -> Floats:
     """Return the naive prediction: the customer goes on at the rate so far.
 
-    Revenue per day of age, times the horizon. An age below the horizon counts as the horizon: a first order a minute
-    ago is one order in a horizon, not a thousand a day.
+    Net revenue per day of age, times the horizon. An age below the horizon counts as the horizon: a first order a
+    minute ago is one order in a horizon, not a thousand a day.
     """
 
     def column(name: str) -> Floats:
@@ -33,4 +33,5 @@ def naive_minor(features: Floats, *, horizon_days: float) -> Floats:
         return clamped
 
     age_days = np.maximum(column("customer_age_days"), horizon_days)
-    return bounded(column("revenue_minor") / age_days * horizon_days)
+    net_minor = column("revenue_minor") * (1.0 - np.minimum(column("return_rate"), 1.0))
+    return bounded(net_minor / age_days * horizon_days)

@@ -144,13 +144,17 @@ class Schedule:
         is_due = state.refit_ms == now_ms or (has_learned and now_ms - state.snapshot_ms >= DAY_MS)
         if not is_due and not is_asked:
             return None
-        state.snapshot_ms = now_ms
-        state.learned_count = self._learner.learned_count
+        self.note_published(now_ms)
         snapshot = self._learner.snapshot(now_ms)
         if self._fresh:
             self._learner.measure_importance(snapshot, *self._fresh)
             self._fresh = None
         return snapshot
+
+    def note_published(self, now_ms: int) -> None:
+        """Note that what has been learned so far is given out at a moment, so that it is not due again."""
+        self._state.snapshot_ms = now_ms
+        self._state.learned_count = self._learner.learned_count
 
 
 def example_arrays(examples: Iterable[TrainingExample], *, horizon_days: int) -> ExampleArrays:

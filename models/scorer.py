@@ -16,6 +16,7 @@ from clv.outcomes import ModelVersions
 from clv.ports import ScoreBatch
 from clv.rules import DAY_MS
 from models import btyd
+from models.limits import most_minor
 from models.prior import PRIOR, naive_minor
 from models.snapshot import BLEND, ScorerSnapshot
 
@@ -59,7 +60,8 @@ class SnapshotScorer:
     Notes
     -----
     Some 6 µs a row in batches of 500 with all models. A row's answer depends on the row alone, to the last bit.
-    A member that does not answer (none was published) is exactly 0 in the batch; one that does is above 0.
+    A member that does not answer (none was published) is exactly 0 in the batch; one that does is above 0. No answer
+    and no end of an interval exceeds ``limits.MOST_TIMES`` what anybody has ever brought within a horizon.
     """
 
     def __init__(
@@ -177,10 +179,15 @@ class SnapshotScorer:
                     found = ensemble.predict_custom(features, expected, support_minor)
                     custom = {name: found.get(name, expected) for name in snapshot.custom}
                     answers |= custom
-        clv = answers.get(snapshot.champion, base.value_minor)
+        # A snapshot of an earlier build does not know what was the most.
+        seen_minor = snapshot.most_minor or (math.inf if snapshot.btyd else 0.0)
+        most = most_minor(features, seen_minor, horizon_days=self._horizon_days)
+        answers = {name: np.minimum(values, most) for name, values in answers.items()}
+        clv = answers.get(snapshot.champion, np.minimum(base.value_minor, most))
         if answers and snapshot.champion == BLEND:
             clv = _blend(answers, snapshot.weights)
         lower, upper = snapshot.intervals.bounds(clv)
+        upper = np.maximum(np.minimum(upper, most), clv)
         silent = np.zeros(len(features))
         return _Part(
             clv=clv,
@@ -191,7 +198,7 @@ class SnapshotScorer:
             glm=answers.get("glm", silent),
             online=answers.get("online", silent),
             ensemble=answers.get("ensemble", silent),
-            custom=custom,
+            custom={name: answers[name] for name in custom},
             has_minimum_data=snapshot.has_minimum_data,
         )
 

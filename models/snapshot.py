@@ -33,6 +33,7 @@ class ScorerSnapshot(msgspec.Struct, frozen=True):
     ``BLEND`` or ``PRIOR_NAME``; ``weights`` are the blend's, of members that are there. ``learned_through_ms`` is the
     latest event time that influenced any part, epoch milliseconds.
     ``reference`` is the typical customer's feature row, against which scores are explained; empty where none is known.
+    ``most_minor`` is the most that anybody is known to have brought within a horizon, 0 where that is not known.
     """
 
     sequence: int
@@ -47,6 +48,7 @@ class ScorerSnapshot(msgspec.Struct, frozen=True):
     weights: dict[str, float] = {}
     intervals: IntervalFactors = IntervalFactors()
     reference: tuple[float, ...] = ()
+    most_minor: float = 0.0
     feature_digest: str = FEATURE_DIGEST
     format: str = FORMAT
     version: str = ""
@@ -117,7 +119,7 @@ def _digest(content: msgspec.Struct | dict[str, object]) -> str:
 
 def _content_digest(snapshot: ScorerSnapshot) -> str:
     content = msgspec.to_builtins(snapshot)
-    for later in ("reference", "custom"):
+    for later in ("reference", "custom", "most_minor"):
         if not content[later]:
             # Snapshots were named before they had it: they keep their names.
             del content[later]

@@ -58,6 +58,7 @@ class LearnerState(msgspec.Struct, frozen=True):
     drift: DriftState = msgspec.field(default_factory=DriftState)
     custom: tuple[str, ...] = ()
     fits: tuple[Fit, ...] = ()
+    most_minor: float = 0.0
     importance: Importance | None = None
     feature_digest: str = FEATURE_DIGEST
     format: str = FORMAT
@@ -111,6 +112,7 @@ class Learner:
         self._prequential = given.prequential
         self._residuals = given.residuals
         self._reference = given.reference
+        self._most_minor = given.most_minor
         self._importance = given.importance
 
     @property
@@ -157,6 +159,7 @@ class Learner:
         value = float(max(example.value_minor, 0))
         features = np.array(example.features, dtype=np.float64)
         base_minor = example.glm_minor or self._base_minor(features)
+        self._most_minor = max(self._most_minor, value)
         said = {name: float(getattr(example, f"{name}_minor")) for name in MEMBERS}
         if self.fits:
             as_of_ms = parse_time_ms(example.as_of)
@@ -185,6 +188,7 @@ class Learner:
         Who is typical is taken from the same windows; without any, whoever was typical stays.
         """
         self._reference = typical(windows, now_ms) or self._reference
+        self._most_minor = max(self._most_minor, float(windows.value_minor.max(initial=btyd.MIN_PREDICTION_MINOR)))
         if self.btyd is not None:
             self.glm = glm.fit(windows, self.btyd, now_ms=now_ms, horizon_days=self.horizon_days)
         return self.glm
@@ -247,6 +251,7 @@ class Learner:
             weights=weights,
             intervals=self._residuals.factors(),
             reference=self._reference,
+            most_minor=self._most_minor,
         ).named()
 
     def measure_importance(self, snapshot: ScorerSnapshot, ensemble: Ensemble | None, examples: ExampleArrays) -> None:
@@ -282,6 +287,7 @@ class Learner:
                 drift=self.drift,
                 custom=self._custom,
                 fits=self.fits,
+                most_minor=self._most_minor,
                 importance=self._importance,
             ),
             order="sorted",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from clv.settings import Settings
     from storage.artifacts import StoredArtifact
     from storage.engine import Database
-    from streams.training import Publication, Training
+    from streams.training import Training
 
 _ATTEMPTS = 4
 _MOST_SCORERS = 10_000
@@ -77,8 +77,7 @@ def promote(settings: Settings, database: Database, wanted: str) -> Pinned:
     pin = training.state.registry.pin
     if pin and pin.champion == champion:
         return _standing(training)
-    training.pin(Pin(_since(training), champion=champion))
-    return _published(store, training, training.publish(Occasion("promote")))
+    return _changed(store, training, pin=Pin(_since(training), champion=champion), occasion=Occasion("promote"))
 
 
 @_persistently
@@ -117,8 +116,8 @@ def roll_back(settings: Settings, database: Database, wanted: str = "") -> Pinne
     if found.version == training.state.registry.parent:
         raise InputError(f"version {found.version} answers already", _LISTED)
     snapshot = _usable(settings, database, found)
-    training.pin(Pin(_since(training), version=found.version))
-    return _published(store, training, training.publish(Occasion("rollback", found.version), snapshot))
+    pin = Pin(_since(training), version=found.version)
+    return _changed(store, training, pin=pin, occasion=Occasion("rollback", found.version), restored=snapshot)
 
 
 @_persistently
@@ -139,8 +138,7 @@ def unpin(settings: Settings, database: Database) -> Pinned:
     store, training = _opened(settings, database)
     if training.state.registry.pin is None:
         raise InputError("nothing is pinned", "clv models history says what was")
-    training.pin(None)
-    return _published(store, training, training.publish(Occasion("unpin")))
+    return _changed(store, training, pin=None, occasion=Occasion("unpin"))
 
 
 def _opened(settings: Settings, database: Database) -> tuple[TrainerStore, Training]:
@@ -156,19 +154,29 @@ def _since(training: Training) -> str:
     return rfc3339(max(training.state.through_ms, training.state.snapshot_ms))
 
 
-def _published(store: TrainerStore, training: Training, published: Publication) -> Pinned:
+def _changed(
+    store: TrainerStore,
+    training: Training,
+    *,
+    pin: Pin | None,
+    occasion: Occasion,
+    restored: ScorerSnapshot | None = None,
+) -> Pinned:
+    """Pin, publish and store; return what answers from now on."""
+    training.pin(pin)
+    published = training.publish(occasion, restored)
     store.save(training, published)
     return _standing(training)._replace(is_new=True, events=published.events)
 
 
 def _standing(training: Training) -> Pinned:
     registry = training.state.registry
-    pin, switch = registry.pin, registry.switch
+    switch = registry.switch
     return Pinned(
         version=registry.parent,
         champion=switch.after if switch else training.learner.champion,
-        pinned=(pin.champion or pin.version) if pin else "",
-        since=pin.since if pin else "",
+        pinned=registry.pinned,
+        since=registry.pin.since if registry.pin else "",
         is_new=False,
         events=[event for event in training.state.outbox if isinstance(event, ModelAnnounced)],
     )

@@ -57,6 +57,11 @@ class RegistryState(msgspec.Struct):
     card: str = ""
     ensemble_digest: str = ""
 
+    @property
+    def pinned(self) -> str:
+        """What a person has fixed: a candidate, or a version; empty where nothing is."""
+        return (self.pin.champion or self.pin.version) if self.pin else ""
+
 
 class Occasion(NamedTuple):
     """Why something is published: a refit, what a person asked for, or the schedule alone (empty).

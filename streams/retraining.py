@@ -105,7 +105,7 @@ def retrain(settings: Settings, database: Database) -> Retrained:
         ensemble=training.learner.ensemble_digest[:12] if examples >= MIN_EXAMPLES else "",
         metrics=training.learner.metrics(),
         events=published.events,
-        pinned=(registry.pin.champion or registry.pin.version) if registry.pin else "",
+        pinned=registry.pinned,
     )
 
 

@@ -185,6 +185,7 @@ class Training:
         """
         now_ms = max(self.state.through_ms, self.state.snapshot_ms)
         snapshot = self.learner.republish(restored, now_ms) if restored else self.learner.snapshot(now_ms)
+        self._schedule.note_published(now_ms)
         return self._kept(self._publish(snapshot, [], None, occasion))
 
     def _kept(self, published: Publication) -> Publication:
@@ -217,8 +218,6 @@ class Training:
         While an older version is pinned, the learner's own snapshots are not given out; policies are.
         """
         now_ms = snapshot.learned_through_ms
-        self.state.snapshot_ms = now_ms
-        self.state.learned_count = self.learner.learned_count
         is_given_out = self._registry.gives_out(occasion)
         scorer = Artifact(SCORER_NAME, snapshot.version, snapshot.to_bytes(), now_ms)
         found: list[tuple[str, str, str, int]] = []

@@ -5,7 +5,7 @@ Nothing here knows a prediction. Days are UTC and count from 1970-01-01; a momen
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -62,6 +62,11 @@ class NetDays:
     def unit(self) -> float:
         """Minor units in a major one."""
         return float(10 ** minor_digits(self.currency))
+
+    def until(self, last_day: int) -> NetDays:
+        """Return the table without the days after one, such as those of a wrong year."""
+        kept = self.day <= last_day
+        return replace(self, customer=self.customer[kept], day=self.day[kept], amount_minor=self.amount_minor[kept])
 
     def keys(self, customer: Ints, day: Ints) -> Ints:
         """Return one number for each customer and day of the log, ordered as this table is."""

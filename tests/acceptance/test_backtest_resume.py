@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
+from backtest.runlog import RunEnd
 from backtest.runner import BacktestOptions, checkpoint_path, run_backtest, run_log_path
 from clv.settings import Settings
 from tests.unit.backtest.logs import ListLog, order, shop_log
@@ -131,6 +133,15 @@ def test_other_options_begin_anew(shop: ListLog, tmp_path: Path) -> None:
     assert run(head, out, days=1, is_restarted=True).resumed_from == ""
     run(head, out, days=20)
     assert run(head, out).resumed_from != ""
+
+
+def test_a_wrong_year_makes_nothing_come_true(shop: ListLog, expected: tuple[bytes, bytes], tmp_path: Path) -> None:
+    """An order of 2092 is refused, and does not make the log's last days a time whose outcome is known."""
+    out = tmp_path / "p.csv"
+    result = run(ListLog([*shop.events, order("astray", 25_000, 500)]), out)
+    whole = msgspec.json.decode(expected[1].splitlines()[-1], type=RunEnd)
+    assert result.end is not None
+    assert (result.end.scored_to, result.end.scored) == (whole.scored_to, whole.scored)
 
 
 @pytest.mark.parametrize("customers", [[], ["a"], ["a", "b", "c"]], ids=len)

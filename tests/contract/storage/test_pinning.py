@@ -23,13 +23,14 @@ from streams.pinning import Pinned, promote, roll_back, unpin
 from streams.policies import POLICY_NAME, SCORER_NAME, sequence_of
 from streams.retraining import retrain
 from streams.trainer_store import NAME, TrainerStore, learn, stored_examples
-from tests.unit.models.histories import feature_rows
+from streams.training import Publication
+from tests.unit.models.histories import example, feature_rows
 from tests.unit.streams.shop import PARTITIONS, START_MS, shop, store
 
 if TYPE_CHECKING:
     from clv.ports import Floats
     from storage.engine import Database
-    from streams.training import Publication, Training
+    from streams.training import Training
 
 SETTINGS = Settings(partitions=PARTITIONS)
 
@@ -160,6 +161,21 @@ def test_what_cannot_be_promoted_is_said(database: Database, wanted: str, says: 
         promote(SETTINGS, database, wanted)
     assert hint in refused.value.hint
     assert len(snapshots(database)) == 2
+
+
+@pytest.mark.usefixtures("trained")
+def test_what_a_person_has_published_is_not_due_again(database: Database) -> None:
+    """What was learned before a promotion is in it: the trainer's next day publishes nothing of it anew."""
+    found = kept(database)
+    training = found.training()
+    training.learner.learn(example(feature_rows(1)[0], 700.0, clv=900.0, naive=900.0))
+    training.state.learner = training.learner.to_state()
+    found.save(training, Publication([], []))
+    promote(SETTINGS, database, "btyd")
+    training = kept(database).training()
+    assert training.state.learned_count == training.learner.learned_count
+    published = training.step(training.state.through_ms + DAY_MS)
+    assert [one.name for one in published.artifacts if one.name == SCORER_NAME] == []
 
 
 def test_an_older_version_answers_again(database: Database, trained: list[ScorerSnapshot]) -> None:

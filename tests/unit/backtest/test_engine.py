@@ -10,11 +10,12 @@ import pytest
 
 from backtest.days import days_of
 from backtest.engine import Engine
-from clv.events import OrderPlaced
+from clv.events import OrderPlaced, OrderRefunded
 from clv.outcomes import Score, rfc3339
 from clv.rules import DAY_MS
 from clv.settings import HOUR_MS, Settings
 from clv.testing import PartitionRig
+from clv.totals import Attributes, Totals, extract
 from clv.verdicts import Judgement
 from producers.encode import encode_event, key_of, tick_event
 from tests.unit.backtest.logs import ListLog, expected_moments, order, refund, shop_log
@@ -119,9 +120,14 @@ SHOP = shop_log(90, 190).events
 STRANGE: dict[str, Sequence[CustomerEvent]] = {
     "one order of a billion": [*SHOP, order("whale", 40.5, 10**11)],
     "a billion between small orders": [*SHOP, *(order("whale", 40.5 + d, 10 ** (11 - 8 * (d % 2))) for d in range(4))],
-    "five thousand orders": [*SHOP, *(order("busy", 5 + n / 50, 1_000, number=n) for n in range(5_000))],
+    "ten thousand orders": [*SHOP, *(order("busy", 5 + n / 100, 1_000, number=n) for n in range(10_000))],
     "five thousand orders of one day": [*SHOP, *(order("busy", 5.1 + n / 10_000, 100, number=n) for n in range(5_000))],
     "five thousand orders of the only one": [order("busy", 5 + n / 50, 1_000, number=n) for n in range(5_000)],
+    "a billion given back": [
+        *SHOP,
+        whale := order("whale", 40.5, 10**11),
+        refund("whale", 40.6, 10**11 - 700, of=whale),
+    ],
     "a year's gap": [*shop_log(90, 60).events, *(order(f"c{n:07d}", 425 + n / 10, 2_000) for n in range(30))],
     "identical orders": [order(f"c{n}", 7 * week, 1_000) for n in range(60) for week in range(26)],
     "three customers": [order("abcaba"[n], day, 900 * n + 5) for n, day in enumerate((0, 3, 30, 61, 170, 240))],
@@ -131,24 +137,26 @@ MODELS = ("clv", "btyd", "glm", "online", "ensemble", "naive")
 
 
 def greatest_windows(events: Sequence[CustomerEvent], horizon_days: int) -> list[tuple[int, int]]:
-    """Return moments and what any customer had bought at most within a horizon by then."""
-    bought: dict[str, list[OrderPlaced]] = {}
+    """Return ends of days and what any customer had brought at most within a horizon by then, refunds taken off."""
+    brought: dict[str, dict[int, int]] = {}
     found = []
     most = 0
-    for event in events:
-        if isinstance(event, OrderPlaced):
-            mine = bought.setdefault(event.customer_id, [])
-            mine.append(event)
-            while mine[0].occurred_ms <= event.occurred_ms - horizon_days * DAY_MS:
-                mine.pop(0)
-            most = max(most, sum(one.total_minor for one in mine))
-            found.append((event.occurred_ms, most))
+    for day in days_of(events):
+        for event in day.events:
+            if isinstance(event, OrderPlaced | OrderRefunded):
+                mine = brought.setdefault(event.customer_id, {})
+                minor = event.total_minor if isinstance(event, OrderPlaced) else -event.amount_minor
+                mine[day.number] = mine.get(day.number, 0) + minor
+        for customer_id in {event.customer_id for event in day.events}:
+            mine = brought[customer_id]
+            most = max(most, sum(minor for number, minor in mine.items() if number > day.number - horizon_days))
+        found.append((day.end_ms - 1, most))
     return found
 
 
 @pytest.mark.parametrize("events", STRANGE.values(), ids=STRANGE)
 def test_no_model_is_carried_away(events: Sequence[CustomerEvent]) -> None:
-    """Every model's every prediction is finite and at most 20 times what anybody has bought within a horizon so far."""
+    """Predictions and intervals are finite and at most 20 times what anybody has brought within a horizon so far."""
     log = ListLog(sorted(events, key=lambda event: event.occurred_ms))
     engine = Engine(Settings(refit_days=45))
     greatest = greatest_windows(log.events, Settings().horizon_days)
@@ -163,10 +171,33 @@ def test_no_model_is_carried_away(events: Sequence[CustomerEvent]) -> None:
             assert np.isfinite(values).all()
             assert (values >= 0).all()
             answered |= {name} if values.any() else set()
-        for name in MODELS:
+        for name in (*MODELS, "lower", "upper"):
             assert (getattr(scores, name) <= MOST_TIMES * most).all(), (day.number, name)
     assert {"clv", "btyd"} <= answered
     assert ("glm" in answered) == (len({event.customer_id for event in events}) >= 50)
+
+
+@pytest.mark.parametrize("learned_days", [0, 100], ids=["prior", "learned"])
+def test_a_hundred_thousand_orders_are_bounded_too(learned_days: int) -> None:
+    """Of one customer, within a day or over ten years, whatever it spends: no more than 20 times its best horizon."""
+    log = ListLog(SHOP)
+    engine = Engine(Settings(refit_days=45))
+    for day in days_of(log.until(learned_days)) if learned_days else ():
+        engine.pass_day(day)
+    now_ms = 90 * DAY_MS * 100
+    most = max((minor for _, minor in greatest_windows(log.events, 90)), default=0) if learned_days else 0
+    for gap_ms in (1, 900, DAY_MS * 3_650 // 100_000):
+        for value_minor in (1, 1_000, 10**13):
+            totals = Totals()
+            for number in range(100_000):
+                totals.fold_order(now_ms + number * gap_ms, value_minor)
+            for silence_days in (0, 90, 3_650):
+                as_of_ms = now_ms + 100_000 * gap_ms + silence_days * DAY_MS
+                row = np.array([extract(totals, as_of_ms, Attributes())])
+                scores = engine.learning.scorer.score(row, np.array([as_of_ms]))
+                best = value_minor * min(100_000, -(-90 * DAY_MS // gap_ms))
+                for name in (*MODELS, "lower", "upper"):
+                    assert 0.0 <= getattr(scores, name)[0] <= MOST_TIMES * max(best, most), (gap_ms, value_minor, name)
 
 
 @pytest.mark.parametrize("before", [[], [refund("a", 0, 5)]], ids=["unknown", "known for a refund"])

@@ -73,6 +73,14 @@ def test_naive_rate_counts_at_least_a_horizon_of_age() -> None:
     assert naive_minor(rows, horizon_days=90).tolist() == [700.0, 700.0]
 
 
+def test_naive_goes_on_at_what_was_kept() -> None:
+    """What was given back does not count; nor does giving back more than all."""
+    rows = feature_rows(3)
+    rows[:, FEATURE_INDEX["revenue_minor"]], rows[:, FEATURE_INDEX["customer_age_days"]] = 700, 0
+    rows[:, FEATURE_INDEX["return_rate"]] = [0.25, 1.0, 7.0]
+    assert naive_minor(rows, horizon_days=90).tolist() == [525.0, btyd.MIN_PREDICTION_MINOR, btyd.MIN_PREDICTION_MINOR]
+
+
 def test_naive_counts_orders_of_one_day_once() -> None:
     """Ten orders on one purchase day are worth what they brought together, not ten times that."""
     rows = feature_rows(1)
