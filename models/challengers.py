@@ -16,6 +16,7 @@ import structlog
 from clv.errors import FeatureMismatch, IncompatibleArtifact
 from clv.rules import DAY_MS
 from models.ensemble import Ensemble
+from models.limits import most_minor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,11 +30,15 @@ class Fit(msgspec.Struct, frozen=True):
     """From when on an ensemble has been in force, epoch milliseconds of event time; no digest: no custom models since.
 
     ``support_minor`` is where corrections began to fade then, see ``relative.fade``; None where they did not.
+    ``seen_minor`` is what bounded answers then, see ``limits.most_minor``: until the next fit it may have grown. 0
+    where nothing did.
     """
 
     since_ms: int
     digest: str
     support_minor: float | None = None
+    seen_minor: float = 0.0
+    horizon_days: int = 0
 
 
 class Challengers:
@@ -89,7 +94,8 @@ class Challengers:
         row = np.array([features], dtype=np.float64)
         support_minor = math.inf if fit.support_minor is None else fit.support_minor
         answers = ensemble.predict_custom(row, np.array([base_minor]), support_minor)
-        return {name: float(values[0]) for name, values in answers.items()}
+        most = most_minor(row, fit.seen_minor, horizon_days=fit.horizon_days) if fit.seen_minor else math.inf
+        return {name: float(np.minimum(values, most)[0]) for name, values in answers.items()}
 
 
 def with_fit(fits: tuple[Fit, ...], fit: Fit | None, *, horizon_days: int, now_ms: int) -> tuple[Fit, ...]:

@@ -324,7 +324,8 @@ class Learner:
     def _note_fit(self, now_ms: int) -> None:
         digest = self.ensemble_digest if self._custom else ""
         last = self.fits[-1].digest if self.fits else ""
-        fit = Fit(now_ms, digest, self.glm.support_minor if self.glm else None) if digest != last else None
+        support_minor = self.glm.support_minor if self.glm else None
+        fit = Fit(now_ms, digest, support_minor, self._most_minor, self.horizon_days) if digest != last else None
         self.fits = with_fit(self.fits, fit, horizon_days=self.horizon_days, now_ms=now_ms)
         self._challengers.keep({one.digest for one in self.fits})
 
