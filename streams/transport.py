@@ -70,6 +70,7 @@ class Consumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._acked_to: dict[TP, int] = {}
+        self._begun_at: dict[TP, int] = {}
 
     def _new_consumer_thread(self) -> PartitionBatchThread:
         return PartitionBatchThread(self, loop=self.loop, beacon=self.beacon)
@@ -107,15 +108,15 @@ class Consumer(driver.Consumer):
         """Go back to the committed offsets, handing nothing over until Faust resumes the flow.
 
         Faust clears its queues when it resumes: what was handed over between seek and resume would be lost. aiokafka
-        leaves a partition without a committed offset where it has been read to: such a one goes to its beginning.
+        leaves a partition without a committed offset where it has been read to: such a one goes to where it began.
         """
         self.stop_flow()
         await super().perform_seek()
-        begun = [tp for tp in self.assignment() if not self._committed_offset.get(tp) and not self._is_changelog_tp(tp)]
-        if begun:
-            # One that is taken away meanwhile has no place any more; whoever gets it begins at its beginning.
-            with contextlib.suppress(IllegalStateError, AssertionError):
-                await self._thread.seek_to_beginning(*(aiokafka.TopicPartition(*tp) for tp in begun))
+        for tp, first in self._begun_at.items():
+            if not self._committed_offset.get(tp) and not self._is_changelog_tp(tp):
+                # One that is taken away meanwhile has no place any more; whoever gets it begins at its beginning.
+                with contextlib.suppress(IllegalStateError):
+                    await self._seek(tp, first)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Wait, by way of Faust, until in-flight batches are acknowledged and committed; then forget the partitions."""
@@ -123,14 +124,16 @@ class Consumer(driver.Consumer):
         await super().on_partitions_revoked(revoked)
         for tp in revoked:
             self._acked_to.pop(tp, None)
+            self._begun_at.pop(tp, None)
 
     async def _drain_messages(self, fetcher: Any) -> None:
         try:
             while not (self._stopped.is_set() or fetcher._stopped.is_set()):  # noqa: SLF001 - Faust's own loop does
                 await self.sleep(0)
                 records, active = await self._wait_next_records(POLL_SECONDS)
-                if self.transport.app.should_stop:
-                    continue
+                for place, fetched in (records or {}).items():
+                    if fetched:
+                        self._begun_at.setdefault(TP(place.topic, place.partition), fetched[0].offset)
                 if not self.flow_active:
                     await self.perform_seek()
                 elif records:

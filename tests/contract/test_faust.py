@@ -57,7 +57,7 @@ def parameters(function: Any) -> list[str]:
         (driver.Consumer, "_filter_tps_with_pending_acks", ["topics"], ACKING),
         (driver.Consumer, "_new_consumer_thread", [], MAKING),
         (driver.AIOKafkaConsumerThread, "_create_worker_consumer", ["transport"], MAKING),
-        (driver.AIOKafkaConsumerThread, "seek_to_beginning", ["partitions"], FETCHING),
+        (driver.Consumer, "_seek", ["partition", "offset"], FETCHING),
         (mode.Service, "wait_first", ["coros", "timeout"], FETCHING),
         (mode.Service, "set_shutdown", [], FETCHING),
         (mode.Service, "__post_init__", [], RECOVERING),

@@ -32,7 +32,7 @@ class SeekingConsumer(Consumer):
 
     def __init__(self, client: AIOKafkaConsumer) -> None:
         self._client = client
-        self._thread = client  # the same method under the same name
+        self._begun_at = {PLACE: 0}
         self._read_offset: dict[TP, int | None] = {}
         self._committed_offset: dict[TP, int | None] = {}
         self.is_flowing = True
@@ -45,9 +45,9 @@ class SeekingConsumer(Consumer):
         """Ask the client."""
         return {TP(*place): at for place, at in (await self._client.seek_to_committed()).items()}
 
-    def assignment(self) -> set[TP]:
+    async def _seek(self, partition: TP, offset: int) -> None:
         """Ask the client."""
-        return {TP(*place) for place in self._client.assignment()}
+        self._client.seek(TopicPartition(*partition), offset)
 
     def _is_changelog_tp(self, tp: TP) -> bool:
         return bool(tp.topic != ORDERS)
@@ -72,10 +72,6 @@ def test_a_partition_taken_away_meanwhile_is_no_failure(tmp_path: Path) -> None:
             found = await super().seek_to_committed()
             self._client.assign([])
             return found
-
-        def assignment(self) -> set[TP]:
-            """Say what was true before."""
-            return {PLACE}
 
     async def lose(settings: Settings) -> None:
         await ensure_topics(settings)
