@@ -12,6 +12,7 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from clv.features import FEATURE_DIGEST
 from clv.outcomes import ModelAnnounced, event_id, rfc3339
+from clv.published import ENSEMBLE_NAME, SCORER_NAME
 from clv.topics import ORDERS
 from storage.artifacts import Artifact, put_artifacts
 from storage.engine import Database
@@ -19,7 +20,6 @@ from storage.schema import upgrade
 from streams.admin import admin_client
 from streams.clients import aiokafka_settings
 from streams.delivery import MAX_BATCH_BYTES, KafkaRecord, send_records
-from streams.policies import ENSEMBLE_NAME, SCORER_NAME
 from streams.topics import ensure_topics
 from streams.trainer import announce
 

@@ -13,6 +13,7 @@ from clv.errors import InputError
 from clv.events import MAX_MS
 from clv.features import FEATURE_DIGEST
 from clv.outcomes import rfc3339
+from clv.published import POLICY_NAME, fixed_policy, sequence_of, version_of
 from clv.segments import SegmentPolicy
 from clv.settings import DAY_MS
 from clv.summary import CustomerSummary
@@ -23,7 +24,6 @@ from storage.artifacts import Artifact, get_artifact, newest_artifacts, put_arti
 from storage.engine import Database
 from storage.examples import sample_examples
 from storage.schema import upgrade
-from streams.policies import POLICY_NAME, fixed_policy, sequence_of, version_of
 
 if TYPE_CHECKING:
     from pathlib import Path

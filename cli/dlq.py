@@ -64,7 +64,8 @@ def show_one(
     Example:
         clv dlq show clv.orders.v1/2/1042
     """
-    from cli.letters import find_letter, masked
+    from cli.letters import find_letter
+    from clv.masking import masked
 
     letter = find_letter(letter_id)
     if is_raw and not is_json:

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clv.errors import BrokerError, InputError
 from clv.topics import ORDERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from clv.settings import Settings
 
 _MAX_REQUEST_BYTES = 4_194_304
-# What the contract names is no secret, and without it a shape tells nothing.
-_NAMES = (
-    *("type", "event_id", "customer_id", "occurred_at", "schema_version", "order_id", "total", "currency", "items"),
-    *("sku", "category", "quantity", "unit_price", "acquisition", "source", "campaign_type", "cost", "refund_id"),
-    *("amount", "campaign_id", "action", "as_of"),
-    *("OrderPlaced", "OrderRefunded", "EmailEngaged", "CustomerErased", "Tick"),
-)
-_KEPT_OR_SECRET = re.compile(rf'"(?:{"|".join(_NAMES)})"|\w')
+_PAGE = 500
 
 
 class Letter(NamedTuple):
@@ -44,47 +36,46 @@ class Letter(NamedTuple):
 
 
 def read_letters(*, reason: str = "") -> Iterator[Letter]:
-    """Yield the stored dead letters by their place, in bounded memory; those with one reason, if given."""
+    """Yield the stored dead letters, newest offsets first, in bounded memory; those with one reason, if given."""
     from clv.settings import Settings
     from storage.engine import Database
-    from storage.export import iter_export
+    from storage.letters import LetterPlace, list_letters
 
     database = Database(Settings.from_env().sql_url)
+    after: LetterPlace | None = None
     try:
-        for row in iter_export(database, "dead-letters", digits=0):
-            if not reason or row["reason"] == reason:
-                key, value = (None if row[name] is None else base64.b64decode(row[name]) for name in ("key", "value"))
-                yield Letter(**{**row, "key": key, "value": value})
+        while rows := list_letters(database, reason=reason, limit=_PAGE, after=after):
+            yield from (_letter(row) for row in rows)
+            after = LetterPlace(*(rows[-1][name] for name in LetterPlace._fields))
     finally:
         database.close()
 
 
 def find_letter(letter_id: str) -> Letter:
-    """Return the dead letter of an id; of several lives of a topic, one.
+    """Return the dead letter of an id; of several lives of a topic, that of the last.
 
     Raises
     ------
     InputError
         When there is none.
     """
-    found = [letter for letter in read_letters() if letter.id == letter_id]
-    if not found:
+    from clv.settings import Settings
+    from storage.engine import Database
+    from storage.letters import get_letter
+
+    place = re.fullmatch(r"(.+)/([0-9]{1,9})/([0-9]{1,18})", letter_id)
+    database = Database(Settings.from_env().sql_url)
+    try:
+        row = get_letter(database, place[1], int(place[2]), int(place[3])) if place else None
+    finally:
+        database.close()
+    if row is None:
         raise InputError(f"there is no dead letter {letter_id!r}", "clv dlq list shows their ids")
-    return found[-1]
+    return _letter(row)
 
 
-def masked(data: bytes | None) -> str:
-    """Return bytes as text that shows their shape: letters become x, digits 0; the contract's own names stay.
-
-    Examples
-    --------
-    >>> masked(b'{"total": "19.90", "email": "a@b.example"}')
-    '{"total": "00.00", "xxxxx": "x@x.xxxxxxx"}'
-    """
-    text = (data or b"").decode("utf-8", "replace")
-    return _KEPT_OR_SECRET.sub(
-        lambda found: found[0] if found[0][0] == '"' else "0" if found[0].isdigit() else "x", text
-    )
+def _letter(row: Mapping[str, Any]) -> Letter:
+    return Letter(**{name: row[name] for name in Letter._fields})
 
 
 async def resend(settings: Settings, letters: Iterable[Letter]) -> int:

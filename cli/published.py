@@ -11,6 +11,7 @@ from cli.cards import event_figures, window_of
 from clv.errors import InputError
 from clv.money import minor_digits
 from clv.outcomes import ModelAnnounced, event_id
+from clv.published import POLICY_NAME, SCORER_NAME
 from clv.settings import Settings
 from models.card import ModelCard
 from models.snapshot import BLEND, MEMBERS, ScorerSnapshot
@@ -19,7 +20,6 @@ from storage.cards import pin_in_force, read_cards
 from storage.engine import Database
 from storage.learning import read_models
 from storage.schema import require_current
-from streams.policies import POLICY_NAME, SCORER_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

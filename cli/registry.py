@@ -21,6 +21,8 @@ COMMANDS: dict[str, str] = {
     "worker": "cli.worker",
     "trainer": "cli.trainer",
     "sink": "cli.sink",
+    "api": "cli.api",
+    "keys": "cli.keys",
     "replay": "cli.replay",
     "generate": "cli.generate",
     "import": "cli.import_",

@@ -60,6 +60,10 @@ class Settings:
     group: str = _setting("clv", "prefix of consumer groups and of the changelog")
     worker_id: str = _setting("worker", "name of this worker: the directory of its local store")
     batch_records: int = _setting(1000, "most records that are handled as one batch")
+    api_host: str = _setting("127.0.0.1", "address that the API listens on; beyond loopback it needs keys")
+    api_port: int = _setting(8000, "port that the API listens on")
+    api_rate_per_second: int = _setting(1000, "requests a second that one caller may make")
+    model_dir: str = _setting("", "directory of the SQLite database, which holds the models; empty: the data directory")
     log_format: str = _setting("human", "human or json")
     log_level: str = _setting("info", "debug, info, warning or error")
     kafka_security_protocol: str = _setting("PLAINTEXT", "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL")
@@ -74,7 +78,8 @@ class Settings:
         source = os.environ if environ is None else environ
         known = {_variable(f.name): f for f in fields(cls)}
         values: dict[str, object] = {}
-        for name, text in source.items():
+        older = {own: source[name] for name, own in _OLDER_NAMES.items() if name in source}
+        for name, text in (older | {**source}).items():
             if not name.startswith("CLV_") or name in _OTHER_VARIABLES:
                 continue
             if name not in known:
@@ -94,6 +99,7 @@ class Settings:
             "far_ahead_days",
             "batch_records",
             "refit_days",
+            "api_rate_per_second",
         )
         for name in positive:
             if getattr(self, name) < 1:
@@ -108,6 +114,8 @@ class Settings:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ConfigError(f"{_variable(name)} is {getattr(self, name)!r}", f"one of {', '.join(allowed)}")
+        if not 0 <= self.api_port <= 65_535:
+            raise ConfigError(f"CLV_API_PORT is {self.api_port}", "a port between 1 and 65535; 0 takes a free one")
         if self.allowed_lateness_ms < 0:
             raise ConfigError("CLV_ALLOWED_LATENESS is negative", "for example 24h or 0s")
         if not 0 < self.margin <= 1:
@@ -168,10 +176,18 @@ class Settings:
 
     @property
     def sql_url(self) -> str:
-        """The database's URL: as set, else SQLite under the data directory."""
-        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'clv.db'}"
+        """The database's URL: as set, else SQLite in the directory of models, by default the data directory."""
+        folder = Path(self.model_dir or self.data_dir).expanduser().absolute()
+        return self.database_url or f"sqlite:///{folder / 'clv.db'}"
 
 
+# Names from before there were ours; where both are set, ours count.
+_OLDER_NAMES = {
+    "API_HOST": "CLV_API_HOST",
+    "API_PORT": "CLV_API_PORT",
+    "DATA_PATH": "CLV_DATA_DIR",
+    "MODEL_DIR": "CLV_MODEL_DIR",
+}
 # Set for tests and tools, not for a deployment.
 _OTHER_VARIABLES = frozenset({"CLV_TEST_POSTGRES_URL", "CLV_TEST_KAFKA", "CLV_REQUIRE_SERVERS", "CLV_BROKER_BIN"})
 

@@ -151,7 +151,7 @@ def _score(
         answer.lower,
         answer.upper,
         answer.year,
-        _confidence(answer),
+        confidence_of(answer.clv, answer.lower, answer.upper, has_minimum_data=answer.has_minimum_data),
         answer.churn,
         rfc3339(answer.next_order_ms),
         segment,
@@ -170,9 +170,10 @@ def _score(
     )
 
 
-def _confidence(answer: _Answer) -> Confidence:
-    width = (answer.upper - answer.lower) / max(answer.clv, 1)
-    if not answer.has_minimum_data or width > MEDIUM_WIDTH:
+def confidence_of(clv_minor: int, lower_minor: int, upper_minor: int, *, has_minimum_data: bool) -> Confidence:
+    """Return how far an answer can be trusted: by its interval's width over itself, Low below the minimum of data."""
+    width = (upper_minor - lower_minor) / max(clv_minor, 1)
+    if not has_minimum_data or width > MEDIUM_WIDTH:
         return "Low"
     return "High" if width <= HIGH_WIDTH else "Medium"
 

@@ -117,3 +117,18 @@ def newest_artifacts(database: Database, name: str, *, up_to_version: str, limit
     )
     with database.reading() as connection:
         return [StoredArtifact(version, digest) for version, digest in connection.execute(query)]
+
+
+class StoredArtifacts:
+    """The store as ``models.loading`` asks for it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def newest(self, name: str, *, up_to_version: str, limit: int) -> list[StoredArtifact]:
+        """Return what ``newest_artifacts`` does."""
+        return newest_artifacts(self._database, name, up_to_version=up_to_version, limit=limit)
+
+    def get(self, digest: str) -> bytes:
+        """Return what ``get_artifact`` does."""
+        return get_artifact(self._database, digest)

@@ -35,3 +35,15 @@ def insert_missing(connection: Connection, table: Table, rows: Sequence[Mapping[
     """Insert the rows whose primary key is not there yet; the others stay as they are."""
     if rows:
         connection.execute(_insert(connection, table).on_conflict_do_nothing(), rows)
+
+
+def add_up(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows of sums; where a primary key exists, each figure is added to what is there."""
+    if not rows:
+        return
+    statement = _insert(connection, table)
+    keys = [column.name for column in table.primary_key]
+    sums = {
+        column.name: column + statement.excluded[column.name] for column in table.columns if column.name not in keys
+    }
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=sums), rows)

@@ -120,3 +120,29 @@ def _example(row: Row[tuple[object, ...]]) -> TrainingExample:
         value_minor=row.value_minor,
         currency=row.currency,
     )
+
+
+ANSWERS = ("clv", "btyd", "glm", "online", "ensemble", "naive")
+"""What was predicted of each example; 0 where a model did not answer."""
+
+
+def newest_answers(database: Database, *, limit: int) -> dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]]:
+    """Return what was said of the examples that matured last, and what came: arrays of shape (n,), minor units.
+
+    Keys are ``ANSWERS``, ``value``, and ``matured_ms``.
+
+    Raises
+    ------
+    StoreUnavailable
+        When a retry may help.
+    """
+    names = [*(f"{name}_minor" for name in ANSWERS), "value_minor", "matured_ms"]
+    newest = (
+        select(*(_examples.c[name] for name in names))
+        .order_by(_examples.c.matured_ms.desc(), _examples.c.event_id.desc())
+        .limit(limit)
+    )
+    with database.reading() as connection:
+        rows = connection.execute(newest).all()
+    table = np.array(rows, dtype=np.float64).reshape(-1, len(names))
+    return {name.removesuffix("_minor"): table[:, place] for place, name in enumerate(names)}

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from sqlalchemy import BigInteger, bindparam, delete, func, literal, select, tuple_, update
 
 from clv.errors import StoreConflict
 from storage import tables
+from storage.aggregates import ACTIVITY_BUCKET_MS, keep_activity, keep_moves, keep_totals
 from storage.batch import Place, Position
 from storage.dialect import insert_missing, upsert
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
     from sqlalchemy import Connection
 
-    from storage.batch import SinkBatch
+    from storage.batch import Row, SinkBatch
     from storage.engine import Database
 
 _LAST_MS = 2**63 - 1
@@ -51,8 +54,10 @@ def write_batch(database: Database, batch: SinkBatch) -> None:
     """
     with database.writing() as connection:
         _check_positions(connection, batch.expected)
+        keep_totals(connection, batch.customers, batch.erased)
         _erase(connection, batch.erased)
         _insert(connection, batch)
+        _count_activity(connection, batch)
         _sweep(connection, batch)
         _move(connection, batch.reached)
 
@@ -117,11 +122,12 @@ def _erase(connection: Connection, erased: dict[str, bytes]) -> None:
 def _insert(connection: Connection, batch: SinkBatch) -> None:
     upsert(connection, tables.customers, list(batch.customers.values()))
     insert_missing(connection, tables.scores, batch.scores)
-    insert_missing(connection, tables.segment_changes, batch.segment_changes)
+    _insert_changes(connection, batch.segment_changes)
     insert_missing(connection, tables.budget_signals, batch.budget_signals)
     insert_missing(connection, tables.training_examples, batch.training_examples)
     upsert(connection, tables.models, batch.models)
-    insert_missing(connection, tables.dead_letters, batch.dead_letters)
+    stored_ms = round(time.time() * 1000)
+    insert_missing(connection, tables.dead_letters, [{**row, "stored_ms": stored_ms} for row in batch.dead_letters])
     upsert(connection, tables.partitions, list(batch.partitions.values()))
     states = tables.customer_states
     kept = [
@@ -133,6 +139,42 @@ def _insert(connection: Connection, batch: SinkBatch) -> None:
         connection.execute(
             delete(states).where(states.c.partition == bindparam("at"), states.c.key == bindparam("name")), gone
         )
+
+
+def _insert_changes(connection: Connection, changes: Sequence[Row]) -> None:
+    """Add the segment changes that are new, counted on in the order of their partition, and count them by day."""
+    if not changes:
+        return
+    stored = tables.segment_changes
+    ids = [row["event_id"] for row in changes]
+    known = set(connection.execute(select(stored.c.event_id).where(stored.c.event_id.in_(ids))).scalars())
+    new = {row["event_id"]: row for row in reversed(changes) if row["event_id"] not in known}
+    if not new:
+        return
+    feeds = tables.feeds
+    partitions = {row["partition"] for row in new.values()}
+    found = connection.execute(select(feeds).where(feeds.c.partition.in_(partitions)))
+    next_seq = dict.fromkeys(partitions, 0) | {row.partition: row.next_seq for row in found}
+    rows = []
+    for row in reversed(new.values()):
+        rows.append({**row, "feed_seq": next_seq[row["partition"]]})
+        next_seq[row["partition"]] += 1
+    insert_missing(connection, stored, rows)
+    upsert(connection, feeds, [{"partition": place, "next_seq": seq} for place, seq in sorted(next_seq.items())])
+    keep_moves(connection, rows)
+
+
+def _count_activity(connection: Connection, batch: SinkBatch) -> None:
+    figures: defaultdict[int, Counter[str]] = defaultdict(
+        lambda: Counter({"orders": 0, "scores": 0, "segment_changes": 0, "dead_letters": 0})
+    )
+    for row in batch.scores:
+        figures[row["partition"]].update({"scores": 1, "orders": int(row["reason"] == "order")})
+    for name in ("segment_changes", "dead_letters"):
+        for row in getattr(batch, name):
+            figures[row["partition"]][name] += 1
+    if figures:
+        keep_activity(connection, round(time.time() * 1000) // ACTIVITY_BUCKET_MS * ACTIVITY_BUCKET_MS, figures)
 
 
 def _sweep(connection: Connection, batch: SinkBatch) -> None:

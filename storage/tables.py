@@ -7,7 +7,7 @@ event's id as primary key, so that a repeated delivery adds nothing. How they co
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, Numeric, Table, Text
 
 from storage.dialect import ORDERED_TEXT
 
@@ -34,6 +34,11 @@ def _whole(name: str) -> Column[int]:
 
 def _real(name: str) -> Column[float]:
     return Column(name, Float(53), nullable=False)
+
+
+def _sum(name: str) -> Column[object]:
+    # PostgreSQL refuses a BIGINT that overflows, and one absurd amount may nearly fill it.
+    return Column(name, BigInteger().with_variant(Numeric(38, 0), "postgresql"), nullable=False)
 
 
 def _bytes(name: str, *, is_optional: bool = False) -> Column[bytes]:
@@ -78,6 +83,10 @@ customers = Table(
     _text("acquisition_source"),
     _text("campaign_type"),
     _text("score_event_id"),
+    Index(None, "clv_minor", "customer_id"),
+    Index(None, "segment", "clv_minor", "customer_id"),
+    Index(None, "revenue_minor", "customer_id"),
+    Index(None, "last_order_ms", "customer_id"),
 )
 """The latest score of each customer."""
 
@@ -105,9 +114,87 @@ segment_changes = Table(
     _whole("clv_after_minor"),
     _text("currency"),
     _text("model_versions"),
+    Column("partition", Integer, nullable=False),
+    _whole("feed_seq"),
     Index(None, "customer_id"),
     Index(None, "as_of_ms"),
+    Index(None, "partition", "feed_seq", unique=True),
 )
+"""Changes of segment; ``feed_seq`` counts those of a partition in the order in which they were stored, without end."""
+
+feeds = Table("feeds", metadata, _key("partition", Integer), _whole("next_seq"))
+"""What the next segment change of a partition is counted as: never falls, whatever is erased."""
+
+totals = Table(
+    "totals",
+    metadata,
+    _key("dimension"),
+    _key("name"),
+    _key("segment"),
+    _key("partition", Integer),
+    *(_sum(name) for name in ("customers", "orders", "revenue_minor", "refunded_minor")),
+    *(_sum(name) for name in ("clv_minor", "clv_lower_minor", "clv_upper_minor", "spread")),
+)
+"""Sums over customers, see ``storage.aggregates``."""
+
+segment_moves = Table(
+    "segment_moves",
+    metadata,
+    _key("day"),
+    _key("from_segment"),
+    _key("to_segment"),
+    _key("reason"),
+    _key("partition", Integer),
+    *(_sum(name) for name in ("changes", "clv_before_minor", "clv_after_minor")),
+)
+"""Segment changes counted by day of event time."""
+
+activity = Table(
+    "activity",
+    metadata,
+    _key("at_ms", BigInteger),
+    _key("partition", Integer),
+    *(_sum(name) for name in ("orders", "scores", "segment_changes", "dead_letters")),
+)
+"""What the sink stored in each stretch of ten seconds by the clock, for two days."""
+
+heartbeats = Table(
+    "heartbeats",
+    metadata,
+    _key("role"),
+    _key("instance"),
+    _whole("started_ms"),
+    _whole("at_ms"),
+    _text("figures"),
+)
+"""When each running role was last seen, by the clock, and what it said; ``figures`` is JSON."""
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    _key("key_id"),
+    _text("name"),
+    _text("scopes"),
+    _text("digest"),
+    _whole("created_ms"),
+    _whole("revoked_ms"),
+)
+"""API keys: the SHA-256 of each secret, never the secret; ``revoked_ms`` is -1 while it holds."""
+
+letter_replays = Table(
+    "letter_replays",
+    metadata,
+    _key("topic"),
+    _key("incarnation"),
+    _key("partition", Integer),
+    _key("offset", BigInteger),
+    _whole("requested_ms"),
+    _text("requested_by"),
+    _whole("sent_ms"),
+    _text("problem"),
+    Index(None, "sent_ms"),
+)
+"""Dead letters that somebody asked to be sent again; ``sent_ms`` is -1 until the sink has done so."""
 
 budget_signals = Table(
     "budget_signals",
@@ -221,6 +308,7 @@ dead_letters = Table(
     _bytes("value", is_optional=True),
     _text("reason"),
     _text("detail"),
+    _whole("stored_ms"),
     Index(None, "reason"),
 )
 """Records that could not be applied, by the place where they lay first."""

@@ -12,11 +12,11 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ex
 
 from clv.errors import FeatureMismatch, IncompatibleArtifact, InputError, NotTrained, StoreConflict, StoreUnavailable
 from clv.outcomes import ModelAnnounced, rfc3339
+from clv.published import SCORER_NAME
 from models.card import ModelCard, Pin
 from models.snapshot import ScorerSnapshot
 from storage.artifacts import get_artifact, newest_artifacts
 from storage.cards import read_cards
-from streams.policies import SCORER_NAME
 from streams.registry import Occasion
 from streams.trainer_store import TrainerStore
 

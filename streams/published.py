@@ -15,21 +15,16 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 
 from clv.outcomes import ModelAnnounced
-from clv.rules import Rules
-from clv.segments import Policies, SegmentPolicy
+from clv.published import POLICY_NAME, SCORER_NAME, sequence_of
 from clv.topics import MODELS
-from clv.verdicts import Judgement
-from models.ensemble import Ensemble
-from models.scorer import KEPT_SNAPSHOTS, SnapshotScorer
-from models.snapshot import ScorerSnapshot
-from storage.artifacts import get_artifact, newest_artifacts
+from models.loading import Loader
+from storage.artifacts import StoredArtifacts
 from streams.clients import aiokafka_settings
-from streams.policies import POLICY_NAME, SCORER_NAME, fixed_policy, sequence_of, version_bound
 from streams.store_retry import retry_store
 
 if TYPE_CHECKING:
     from clv.settings import Settings
-    from storage.artifacts import StoredArtifact
+    from clv.verdicts import Judgement
     from storage.engine import Database
 
 log = structlog.get_logger(__name__)
@@ -50,13 +45,11 @@ class PublishedModels:
     def __init__(self, settings: Settings, database: Database) -> None:
         self._settings = settings
         self._database = database
-        self._rules = Rules.from_settings(settings)
+        self._loader = Loader(settings, StoredArtifacts(database))
         self._latest = 0
         self._never = asyncio.Event()
         self._loading = asyncio.Lock()
         self._judgements: OrderedDict[int, Judgement] = OrderedDict()
-        self._snapshots: dict[str, ScorerSnapshot] = {}
-        self._ensembles: dict[str, Ensemble] = {}
 
     def latest_sequence(self) -> int:
         """Return the newest sequence that is loaded."""
@@ -97,45 +90,11 @@ class PublishedModels:
             log.debug("models loaded", sequence=newest)
 
     def _load(self, sequence: int) -> Judgement:
-        bound = version_bound(sequence)
-        scorer = SnapshotScorer(self._settings.horizon_days)
-        scorers = newest_artifacts(self._database, SCORER_NAME, up_to_version=bound, limit=KEPT_SNAPSHOTS)
-        entries = newest_artifacts(self._database, POLICY_NAME, up_to_version=bound, limit=KEPT_SNAPSHOTS)
-        self._check_kept(sequence, [*scorers, *entries])
-        for entry in scorers:
-            snapshot = self._snapshot(entry.digest)
-            scorer = scorer.add(snapshot, self._ensemble(snapshot.ensemble_digest))
-        self._forget_unused(scorer)
-        fixed = fixed_policy(self._settings)
-        if fixed:
-            return Judgement(scorer, Policies([fixed]), self._rules)
-        policies = [msgspec.json.decode(get_artifact(self._database, e.digest), type=SegmentPolicy) for e in entries]
-        return Judgement(scorer, Policies(policies), self._rules)
-
-    @staticmethod
-    def _check_kept(sequence: int, found: list[StoredArtifact]) -> None:
-        newest = max((sequence_of(entry.version) for entry in found), default=0)
-        if newest < sequence:
+        loaded = self._loader.load(sequence)
+        if loaded.newest_sequence < sequence:
             # Only a row older than what storage.pruning keeps, or an emptied store, can ask for it.
             log.warning("the store no longer holds these models, repeated outputs may differ", sequence=sequence)
-
-    def _snapshot(self, digest: str) -> ScorerSnapshot:
-        if digest not in self._snapshots:
-            self._snapshots[digest] = ScorerSnapshot.from_bytes(get_artifact(self._database, digest))
-        return self._snapshots[digest]
-
-    def _ensemble(self, digest: str) -> Ensemble | None:
-        if not digest:
-            return None
-        if digest not in self._ensembles:
-            self._ensembles[digest] = Ensemble(get_artifact(self._database, digest), digest)
-        return self._ensembles[digest]
-
-    def _forget_unused(self, scorer: SnapshotScorer) -> None:
-        used = {snapshot.ensemble_digest for snapshot in scorer.snapshots}
-        self._ensembles = {digest: e for digest, e in self._ensembles.items() if digest in used}
-        while len(self._snapshots) > 4 * KEPT_SNAPSHOTS:
-            del self._snapshots[next(iter(self._snapshots))]
+        return loaded.judgement
 
 
 def _announced_sequence(value: bytes | None) -> int:

@@ -11,6 +11,7 @@ from clv.errors import IncompatibleArtifact
 from clv.events import parse_time_ms
 from clv.features import FEATURE_DIGEST, FEATURE_NAMES
 from clv.outcomes import rfc3339
+from clv.published import ENSEMBLE_NAME, POLICY_NAME, SCORER_NAME
 from models import batch, evaluation, glm
 from models.card import (
     CardCause,
@@ -29,7 +30,6 @@ from models.training import MIN_ONLINE_EXAMPLES
 from storage.artifacts import get_artifact
 from storage.cards import PIN_CAUSES, Registered, StoredCard, StoredEvent, card_at
 from storage.pruning import Retention
-from streams.policies import ENSEMBLE_NAME, POLICY_NAME, SCORER_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

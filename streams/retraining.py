@@ -11,13 +11,13 @@ from aiokafka.errors import KafkaError
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from clv.errors import BrokerError, ConfigError, NotTrained, StoreConflict, StoreUnavailable
+from clv.published import SCORER_NAME
 from models.batch import MIN_EXAMPLES
 from models.custom import installed_models
 from models.schedule import NEVER_MS
 from storage.examples import count_examples
 from streams.clients import aiokafka_settings
 from streams.histories import stored_through_ms
-from streams.policies import SCORER_NAME
 from streams.topics import ensure_topics
 from streams.trainer import announce
 from streams.trainer_store import TrainerStore, learn, stored_examples

@@ -176,6 +176,7 @@ def _add_change(batch: SinkBatch, record: SinkRecord, _: Mapping[str, str]) -> N
         "clv_after_minor": change.clv_after_minor,
         "currency": change.currency,
         "model_versions": _json(change.models),
+        "partition": record.partition,
     }
     batch.segment_changes.append(_storable(row))
 

@@ -16,6 +16,7 @@ from clv.errors import ConfigError, InvalidEvent
 from clv.features import FEATURE_DIGEST
 from clv.money import minor_digits, to_minor
 from clv.outcomes import SEGMENTS, BudgetSignal, ModelAnnounced, SegmentSignal, event_id, rfc3339
+from clv.published import ENSEMBLE_NAME, POLICY_NAME, SCORER_NAME, fixed_policy, version_of
 from clv.rules import DAY_MS, Rules
 from clv.segments import SegmentPolicy
 from models.batch import MAX_EXAMPLES
@@ -25,7 +26,6 @@ from storage.artifacts import Artifact
 from storage.examples import sample_examples
 from storage.overview import FOREVER_MS, clv_quantiles, count_scored, newest_score_ms, segment_totals
 from streams.histories import read_past
-from streams.policies import ENSEMBLE_NAME, POLICY_NAME, SCORER_NAME, fixed_policy, version_of
 from streams.registry import Occasion, Registry, RegistryState
 
 if TYPE_CHECKING:

@@ -21,9 +21,9 @@ from backtest.report.look import (
     percent,
     short,
 )
-from backtest.report.measures import decile_means, deciles, gain, normalised_gini
 from backtest.report.picture import NORMAL_95, Picture, clustered_error, table
 from models.evaluation import REFERENCE
+from models.measures import decile_means, deciles, gain, normalised_gini
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

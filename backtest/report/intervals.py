@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from backtest.report.look import MUTED, SCORE, caption, draw, in_words, percent
-from backtest.report.measures import deciles, has_interval, is_inside
+from backtest.report.measures import has_interval, is_inside
 from backtest.report.picture import NORMAL_95, Picture, clustered_error, day_cell, table, weeks
+from models.measures import deciles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from backtest.report.labels import NetDays
-    from backtest.report.measures import Metrics, Paired
+    from backtest.report.measures import Paired
     from backtest.report.picture import Picture, Table
     from backtest.report.scored import Scored
+    from models.measures import Metrics
 
 FORMAT = 1
 """Version of ``metrics.json``: names are added under it, never changed."""

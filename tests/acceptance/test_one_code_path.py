@@ -15,6 +15,7 @@ from backtest.partition import MemoryPartition
 from cli.topology import Topology
 from clv.events import OrderPlaced, decode_event, parse_time_ms
 from clv.outcomes import Score, rfc3339
+from clv.published import SCORER_NAME
 from clv.rules import Rules
 from clv.segments import Policies
 from clv.settings import Settings
@@ -26,7 +27,6 @@ from models.snapshot import BLEND, ScorerSnapshot
 from producers.encode import encode_event, key_of, tick_event
 from producers.orderlog import LogOptions, read_order_log
 from storage.artifacts import get_artifact, newest_artifacts
-from streams.policies import SCORER_NAME
 from tests.acceptance.outputs import read_topic
 from tests.acceptance.processes import has_learned, wait_until
 from tests.acceptance.sending import Sent, send

@@ -9,6 +9,7 @@ import pytest
 
 from clv.errors import FeatureMismatch, IncompatibleArtifact, InputError, NotTrained, StoreConflict
 from clv.outcomes import ModelAnnounced
+from clv.published import POLICY_NAME, SCORER_NAME, sequence_of
 from clv.rules import DAY_MS
 from clv.settings import Settings
 from models.card import ModelCard
@@ -20,7 +21,6 @@ from storage.cards import pin_in_force, read_cards, read_events
 from storage.learning import LearnerState, load_learner, save_learner
 from streams import pinning
 from streams.pinning import Pinned, promote, roll_back, unpin
-from streams.policies import POLICY_NAME, SCORER_NAME, sequence_of
 from streams.retraining import retrain
 from streams.trainer_store import NAME, TrainerStore, learn, stored_examples
 from streams.training import Publication

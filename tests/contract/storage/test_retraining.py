@@ -8,13 +8,13 @@ import pytest
 
 from clv.errors import NotTrained, StoreConflict
 from clv.outcomes import rfc3339
+from clv.published import SCORER_NAME, version_bound
 from clv.settings import Settings
 from models.ensemble import Ensemble
 from models.snapshot import ScorerSnapshot
 from storage.artifacts import get_artifact, newest_artifacts
 from storage.examples import count_examples
 from storage.learning import LearnerState, load_learner, save_learner
-from streams.policies import SCORER_NAME, version_bound
 from streams.retraining import announce_now, retrain
 from streams.trainer_store import NAME, TrainerStore
 from tests.unit.streams.shop import PARTITIONS, Shop, shop, store

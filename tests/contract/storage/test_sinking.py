@@ -112,10 +112,12 @@ def test_redelivery_adds_nothing(database: Database) -> None:
     """Records that come again at later offsets (a worker repeated them) change neither rows nor their number."""
     outputs = _everything()
     write_batch(database, outputs.batch())
-    before = [_rows(database, table) for table in tables.metadata.tables.values() if table.name != "sink_offsets"]
+    # The activity counts what was stored when by the clock, repeats too.
+    kept = [table for name, table in tables.metadata.tables.items() if name not in ("sink_offsets", "activity")]
+    before = [_rows(database, table) for table in kept]
     stored = load_positions(database, [record.topic for record in outputs.records])
     write_batch(database, batch(outputs.records, stored))
-    after = [_rows(database, table) for table in tables.metadata.tables.values() if table.name != "sink_offsets"]
+    after = [_rows(database, table) for table in kept]
     assert before == after
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cli.letters import masked
 from cli.main import run
+from clv.masking import masked
 from storage.sinking import write_batch
 from tests.contract.storage.outputs import OutputTopics
 from tests.unit.streams.shop import open_database
@@ -36,12 +36,12 @@ def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_list_counts_reasons_and_shows_places(capsys: pytest.CaptureFixture[str]) -> None:
-    """Reasons are counted over all, letters shown up to the limit, their bytes not at all."""
+    """Reasons are counted over all, the newest letters shown up to the limit, their bytes not at all."""
     assert run(["dlq", "list", "--json", "--limit", "1"], COMMANDS) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["reasons"] == {"bad_amount": 1, "too_late": 2}
     assert shown["dead_letters"] == [
-        {"id": "clv.orders.v1/0/1", "reason": "bad_amount", "detail": "an amount is negative", "bytes": 6}
+        {"id": "clv.orders.v1/0/3", "reason": "too_late", "detail": "an amount is negative", "bytes": 6}
     ]
     assert run(["dlq", "list", "--reason", "too_late"], COMMANDS) == 0
     said = capsys.readouterr()

@@ -13,10 +13,10 @@ import pytest
 from cli.aggregated import load
 from cli.main import run
 from clv.features import FEATURE_DIGEST, FEATURE_NAMES
+from clv.published import POLICY_NAME
 from clv.segments import SegmentPolicy
 from storage.artifacts import Artifact, put_artifacts
 from storage.sinking import write_batch
-from streams.policies import POLICY_NAME
 from tests.contract.storage.outputs import OutputTopics
 from tests.unit.streams.shop import open_database
 

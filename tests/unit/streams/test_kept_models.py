@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
+from clv.published import SCORER_NAME, sequence_of
 from clv.rules import DAY_MS
 from clv.settings import Settings
 from models.scorer import KEPT_SNAPSHOTS, SnapshotScorer
@@ -15,7 +16,6 @@ from models.snapshot import ScorerSnapshot
 from storage import pruning
 from storage.artifacts import get_artifact, newest_artifacts
 from storage.cards import read_cards
-from streams.policies import SCORER_NAME, sequence_of
 from streams.published import PublishedModels
 from streams.trainer_store import TrainerStore, learn, stored_examples
 from tests.unit.streams.shop import PARTITIONS, START_MS, open_database, shop, store

@@ -12,13 +12,13 @@ from structlog.testing import capture_logs
 
 from clv.errors import IncompatibleArtifact
 from clv.outcomes import ModelAnnounced
+from clv.published import POLICY_NAME, SCORER_NAME, version_of
 from clv.segments import SegmentPolicy
 from clv.settings import Settings
 from storage import tables
 from storage.artifacts import Artifact, put_artifacts
 from storage.engine import Database
 from storage.schema import upgrade
-from streams.policies import POLICY_NAME, SCORER_NAME, version_of
 from streams.published import PublishedModels
 
 if TYPE_CHECKING:

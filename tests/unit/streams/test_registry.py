@@ -11,6 +11,7 @@ import pytest
 from clv.errors import IncompatibleArtifact
 from clv.features import FEATURE_NAMES
 from clv.outcomes import ModelAnnounced, rfc3339
+from clv.published import SCORER_NAME
 from clv.settings import Settings
 from models import evaluation, glm
 from models.card import GlmFacts, ModelCard, Pin
@@ -19,7 +20,6 @@ from models.ensemble import Ensemble
 from models.snapshot import ScorerSnapshot
 from storage.artifacts import get_artifact
 from storage.cards import read_cards, read_events
-from streams.policies import SCORER_NAME
 from streams.registry import Occasion
 from streams.trainer_store import TrainerStore, learn, stored_examples
 from streams.training import Publication, TrainerState, Training

@@ -13,12 +13,12 @@ from aiokafka import TopicPartition
 from clv import topics
 from clv.errors import StoreConflict, StoreUnavailable
 from clv.outcomes import ModelAnnounced, WatermarkPassed
+from clv.published import SCORER_NAME
 from clv.settings import Settings
 from models.training import LearnerState
 from storage.artifacts import newest_artifacts
 from storage.learning import load_learner, read_metrics
 from streams.pinning import promote, roll_back
-from streams.policies import SCORER_NAME
 from streams.retraining import retrain
 from streams.trainer import Trainer
 from streams.trainer_store import NAME, TrainerStore

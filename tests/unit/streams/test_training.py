@@ -9,6 +9,7 @@ import pytest
 
 from clv.errors import ConfigError, StoreUnavailable
 from clv.outcomes import BudgetSignal, ModelAnnounced, Score, rfc3339
+from clv.published import POLICY_NAME, SCORER_NAME, sequence_of, version_bound
 from clv.rules import DAY_MS, Rules
 from clv.segments import SegmentPolicy
 from clv.settings import Settings
@@ -16,7 +17,6 @@ from models.ensemble import Ensemble
 from models.snapshot import ScorerSnapshot
 from storage.overview import clv_quantiles, newest_score_ms
 from streams.histories import read_past, stored_through_ms
-from streams.policies import POLICY_NAME, SCORER_NAME, sequence_of, version_bound
 from streams.store import PARTITION_KEY
 from streams.training import Publication, TrainerState, Training
 from tests.unit.streams.shop import CUSTOMERS, PARTITIONS, START_MS, Shop, open_database, shop, store

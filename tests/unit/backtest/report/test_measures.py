@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from backtest.report.measures import gain, metrics, normalised_gini, paired_difference, spearman
+from backtest.report.measures import paired_difference
+from models.measures import gain, metrics, normalised_gini, spearman
 
 
 def test_plain_errors() -> None:

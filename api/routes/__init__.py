@@ -1,0 +1,1 @@
+"""One module a subject: paths, what they take, what they answer."""

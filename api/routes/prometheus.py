@@ -1,0 +1,120 @@
+"""Figures for Prometheus: the API's own requests, and what the store says of the system."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from starlette.concurrency import run_in_threadpool
+
+from api.overview import health_of, summary_of
+from api.problems import documented
+from api.security import require
+from clv.errors import ScorerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from prometheus_client.core import Metric
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from api.context import Context
+
+router = APIRouter(tags=["probes"])
+_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0)
+
+
+class Figures:
+    """The registry of a process: counts of its requests, and a collector that asks the store when it is read."""
+
+    def __init__(self, context: Context) -> None:
+        self.registry = CollectorRegistry()
+        labels = ("method", "path", "status")
+        self.requests = Counter("clv_api_requests", "Requests answered.", labels, registry=self.registry)
+        self.seconds = Histogram(
+            "clv_api_request_seconds", "Time to answer.", ("path",), buckets=_BUCKETS, registry=self.registry
+        )
+        self.registry.register(_Stored(context))
+
+    def text(self) -> bytes:
+        """Return all figures in Prometheus's text format."""
+        return generate_latest(self.registry)
+
+
+class _Stored:
+    """Collects what the store says; one that does not answer leaves ``clv_database_up`` at 0 and the rest out."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the figures."""
+        try:
+            summary, health = summary_of(self._context), health_of(self._context)
+        except ScorerError:
+            yield GaugeMetricFamily("clv_database_up", "Whether the database answers.", value=0)
+            return
+        yield GaugeMetricFamily("clv_database_up", "Whether the database answers.", value=1)
+        yield GaugeMetricFamily("clv_customers", "Customers with a score.", value=summary.customers)
+        yield GaugeMetricFamily("clv_predicted_value", "Total CLV, major units.", value=summary.total_clv)
+        yield GaugeMetricFamily("clv_orders_per_minute", "Orders stored.", value=summary.orders_per_minute)
+        yield GaugeMetricFamily("clv_dead_letters", "Records that could not be applied.", value=summary.dead_letters)
+        if summary.freshness_seconds is not None:
+            age = summary.freshness_seconds
+            yield GaugeMetricFamily("clv_freshness_seconds", "Since the sink last stored anything.", value=age)
+        lag = GaugeMetricFamily("clv_lag", "How far roles are behind: records, or event-days.", labels=["what"])
+        for name, value in health.lag.model_dump().items():
+            if value is not None:
+                lag.add_metric([name], value)
+        yield lag
+        roles = GaugeMetricFamily("clv_role_up", "Whether a process was seen lately.", labels=["role", "instance"])
+        for role in health.roles:
+            roles.add_metric([role.role, role.instance], float(role.is_alive))
+        yield roles
+
+
+class Counting:
+    """ASGI middleware that counts requests by route, never by the path asked for: ids would be labels without end."""
+
+    def __init__(self, app: ASGIApp, *, figures: Figures) -> None:
+        self._app = app
+        self._figures = figures
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on and note its status and time."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun, status = time.perf_counter(), 500
+
+        async def noted(message: Message) -> None:
+            """Note the status as it goes out."""
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        finally:
+            route = scope.get("route")
+            path = getattr(route, "path", "other")
+            self._figures.requests.labels(scope["method"], path, str(status)).inc()
+            if path != "/api/stream":
+                self._figures.seconds.labels(path).observe(time.perf_counter() - begun)
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={**documented(), 200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    dependencies=[require("read")],
+)
+async def prometheus(request: Request) -> Response:
+    """Give figures in Prometheus's text format."""
+    figures: Figures = request.app.state.figures
+    return Response(await run_in_threadpool(figures.text), media_type=CONTENT_TYPE_LATEST)

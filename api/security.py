@@ -1,0 +1,117 @@
+"""Who may do what: API keys with scopes once there is one, loopback alone before."""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+
+from api.problems import ApiProblem
+from clv.errors import ConfigError
+from storage.api_keys import SCOPES, ApiKey, Scope, find_key, has_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from storage.engine import Database
+
+TRUST_SECONDS = 5.0
+"""How long a key that was found is believed: a revoked one holds that much longer."""
+_MOST_REMEMBERED = 1_000
+_ANYBODY = ApiKey("", "anybody on this machine", frozenset(SCOPES), 0)
+_bearer = HTTPBearer(auto_error=False, description="A key from `clv keys create`.")
+_header = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same key, in a header of its own.")
+
+
+class KeyRing:
+    """Finds presented keys, and remembers for a moment what it found; safe to use from several threads."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._database = database
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._found: dict[str, tuple[float, ApiKey | None]] = {}
+        self._is_needed: tuple[float, bool] = (-TRUST_SECONDS, False)
+
+    def is_needed(self) -> bool:
+        """Tell whether callers need a key: once one was made, for ever."""
+        asked_at, known = self._is_needed
+        if not known and self._clock() - asked_at >= TRUST_SECONDS:
+            known = has_keys(self._database)
+            self._is_needed = (self._clock(), known)
+        return known
+
+    def find(self, presented: str) -> ApiKey | None:
+        """Return the key that was presented; None when it is none."""
+        now = self._clock()
+        with self._lock:
+            asked_at, known = self._found.get(presented, (-TRUST_SECONDS, None))
+        if now - asked_at < TRUST_SECONDS:
+            return known
+        known = find_key(self._database, presented)
+        with self._lock:
+            if len(self._found) >= _MOST_REMEMBERED:
+                self._found.clear()
+            self._found[presented] = (now, known)
+        return known
+
+
+def require(scope: Scope) -> Any:
+    """Return the dependency of a route that needs a scope; it gives the ``ApiKey``."""
+
+    def check(
+        request: Request,
+        bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+        header: Annotated[str | None, Security(_header)],
+    ) -> ApiKey:
+        """Let those pass who have a key with the scope, and anybody where no key was ever made."""
+        ring: KeyRing = request.app.state.keys
+        if not ring.is_needed():
+            return _ANYBODY
+        presented = bearer.credentials if bearer else header
+        key = ring.find(presented) if presented else None
+        if key is None:
+            says = "the key is unknown or revoked" if presented else "send a key as Bearer token or X-API-Key"
+            raise ApiProblem("unauthorised", says)
+        if scope not in key.scopes:
+            raise ApiProblem("forbidden", f"it needs the scope {scope}, the key has {', '.join(sorted(key.scopes))}")
+        return key
+
+    return Depends(check)
+
+
+def check_listening(host: str, *, has_any_key: bool) -> None:
+    """Refuse to listen beyond this machine before there is a key.
+
+    Raises
+    ------
+    ConfigError
+        When the address is not a loopback one.
+    """
+    if not has_any_key and not is_loopback(host):
+        raise ConfigError(
+            f"CLV_API_HOST is {host}, and there is no API key: anybody could read and operate",
+            "make one with `clv keys create NAME --scope read`, or listen on 127.0.0.1",
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host, as an address or the name localhost, with or without a port, is this machine.
+
+    Examples
+    --------
+    >>> is_loopback("localhost:8000"), is_loopback("[::1]:80"), is_loopback("0.0.0.0"), is_loopback("evil.example")
+    (True, True, False, False)
+    """
+    name = host.rsplit(":", 1)[0] if host.count(":") == 1 or (host.startswith("[") and "]:" in host) else host
+    name = name.strip("[]").lower()
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
