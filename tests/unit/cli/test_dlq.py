@@ -45,7 +45,7 @@ def test_the_list_counts_reasons_and_shows_places(capsys: pytest.CaptureFixture[
     ]
     assert run(["dlq", "list", "--reason", "too_late"], COMMANDS) == 0
     said = capsys.readouterr()
-    assert [line.split()[0] for line in said.out.splitlines()] == ["clv.orders.v1/0/2", "clv.orders.v1/0/3"]
+    assert [line.split()[0] for line in said.out.splitlines()] == ["clv.orders.v1/0/3", "clv.orders.v1/0/2"]
     assert "2 of 2" in said.err
 
 
