@@ -18,7 +18,7 @@ def command(
     limit: Annotated[int | None, typer.Option(min=1, help="Orders to replay at most.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Worker processes; more than one needs CLV_BROKER.")] = 1,
 ) -> None:
-    """Replay 69,659 real orders (CDNOW) through broker, worker, trainer and sink, and watch.
+    """Replay 69,659 real orders (CDNOW) through the whole product, and watch them on the live dashboard.
 
     Starts everything afresh under demo/ in the data directory; CLV_BROKER and CLV_DATABASE_URL are used where set.
 

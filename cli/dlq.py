@@ -96,10 +96,11 @@ def replay(
     Example:
         clv dlq replay --reason foreign_currency
     """
-    from cli.letters import find_letter, read_letters, resend
+    from cli.letters import find_letter, read_letters
     from cli.sending import with_broker
     from clv.errors import InputError
     from clv.settings import Settings
+    from streams.letters import resend
 
     if bool(letter_ids) == bool(reason):
         raise InputError("say which dead letters: ids or a reason", "clv dlq list")

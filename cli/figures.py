@@ -52,6 +52,7 @@ def live_table(figures: dict[str, Any], *, sent: int, total: int | None, lag: La
     table = Table.grid(padding=(0, 2))
     events, errors = figures["events"], figures["prequential_error"]
     rows = {
+        "dashboard": figures["dashboard"],
         "sent": f"{sent:,} of {total:,}" if total else f"{sent:,}",
         "applied": f"{events['applied']:,}  ({rate:,.0f}/s)",
         "not applied": f"{events['duplicate']:,} duplicate, {events['dead']:,} dead letters",

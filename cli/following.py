@@ -61,6 +61,7 @@ class Follower:
             When the replay failed.
         """
         self._thread.start()
+        self._console.print(f"dashboard: {self._topology.url}")
         with Live(console=self._console, refresh_per_second=2, transient=True) as live:
             try:
                 while not (is_ending and self._finished_at):
@@ -123,4 +124,5 @@ class Follower:
         total = self._sending.total if self._sending else None
         if not self._console.is_terminal:
             self._tell(figures)
+        figures["dashboard"] = self._topology.url
         live.update(live_table(figures, sent=self._sent, total=total, lag=self._lag, rate=rate))

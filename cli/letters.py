@@ -1,19 +1,15 @@
-"""Stored dead letters: read, masked for display, sent again."""
+"""Stored dead letters: read for the command line."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from clv.errors import BrokerError, InputError
-from clv.topics import ORDERS
+from clv.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
-    from clv.settings import Settings
-
-_MAX_REQUEST_BYTES = 4_194_304
 _PAGE = 500
 
 
@@ -76,36 +72,3 @@ def find_letter(letter_id: str) -> Letter:
 
 def _letter(row: Mapping[str, Any]) -> Letter:
     return Letter(**{name: row[name] for name in Letter._fields})
-
-
-async def resend(settings: Settings, letters: Iterable[Letter]) -> int:
-    """Send records again to where they lay; return how many, each durable.
-
-    Raises
-    ------
-    InputError
-        When one did not lie in the orders topic: nothing else takes records from outside.
-    BrokerError
-        When the broker is not there or refuses one; those before it are sent.
-    """
-    from aiokafka import AIOKafkaProducer
-    from aiokafka.errors import KafkaError
-
-    from streams.clients import aiokafka_settings
-    from streams.topics import ensure_topics
-
-    sent = 0
-    await ensure_topics(settings)
-    try:
-        async with AIOKafkaProducer(
-            acks="all", max_request_size=_MAX_REQUEST_BYTES, **aiokafka_settings(settings)
-        ) as producer:
-            for letter in letters:
-                if letter.topic != ORDERS:
-                    raise InputError(f"{letter.id} is not an order", f"only records of {ORDERS} can be sent again")
-                await producer.send_and_wait(letter.topic, letter.value, key=letter.key, partition=letter.partition)
-                sent += 1
-    except KafkaError as problem:
-        says = f"a record was refused after {sent}: {type(problem).__name__} {problem}"
-        raise BrokerError(says, "is the broker up?") from problem
-    return sent

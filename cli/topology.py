@@ -1,10 +1,11 @@
-"""All roles on one machine: broker, database, worker, trainer and sink, started, watched, restarted and stopped."""
+"""All roles and the broker on one machine: started, watched, restarted and stopped."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import os
+import socket
 import sys
 import time
 from dataclasses import replace
@@ -117,6 +118,7 @@ class Topology:
             if not settings.broker:
                 self._broker = stack.enter_context(EmbeddedBroker(settings.data_dir))
             upgrade(settings.sql_url)
+            self.settings = replace(settings, api_port=_free_port(settings.api_host, settings.api_port))
             asyncio.run(self._prepare())
             self.roles = self._make_roles()
             stack.callback(self._stop_roles)
@@ -139,6 +141,13 @@ class Topology:
             raise BrokerError("the embedded broker has ended", "the same command goes on from what the database holds")
         for role in self.roles:
             role.look_after()
+
+    @property
+    def url(self) -> str:
+        """Where the dashboard is, seen from this machine."""
+        host = self.settings.api_host
+        shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host  # noqa: S104
+        return f"http://{shown}:{self.settings.api_port}/"
 
     def connected(self) -> Settings:
         """Return the settings with the broker's address."""
@@ -181,4 +190,15 @@ class Topology:
             )
             for worker_id in [f"{self.settings.worker_id}-{number}" for number in range(1, self._workers + 1)]
         ]
-        return [*roles, *(Role(name, [name], environ, logs / f"{name}.log") for name in ("sink", "trainer"))]
+        return [*roles, *(Role(name, [name], environ, logs / f"{name}.log") for name in ("sink", "trainer", "api"))]
+
+
+def _free_port(host: str, wanted: int) -> int:
+    """Return the wanted port, or another where it is taken: two runs can stand side by side."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):
+            probe.bind((host, wanted))
+            return int(probe.getsockname()[1])
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])

@@ -24,7 +24,7 @@ def command(
     ] = False,
     is_json: Annotated[bool, typer.Option("--json", help="Print the figures at the end as one JSON object.")] = False,
 ) -> None:
-    """Run broker, worker, trainer and sink on this machine until Ctrl-C; go on where the last run ended.
+    """Run every role and the dashboard on this machine until Ctrl-C; go on where the last run ended.
 
     Without CLV_BROKER the embedded broker runs, which keeps nothing itself: it is filled from the database.
 

@@ -19,6 +19,7 @@ from streams.agents import OrdersRunner
 from streams.broker import capabilities
 from streams.clients import aiokafka_settings, bootstrap
 from streams.delivery import MAX_BATCH_BYTES
+from streams.heartbeat import heartbeat
 from streams.lock import hold_lock
 from streams.published import PublishedModels
 from streams.topics import ensure_topics
@@ -107,7 +108,8 @@ class ScorerApp(faust.App):
         )
         await producer.start()
         self._producer_of_batches = producer
-        models = PublishedModels(settings, Database(settings.sql_url))
+        database = Database(settings.sql_url)
+        models = PublishedModels(settings, database)
         self.runner = OrdersRunner(
             source=ConsumedOrders(self),
             store=store,
@@ -126,7 +128,13 @@ class ScorerApp(faust.App):
             asyncio.create_task(_or_end(models.follow()), name="models"),
             asyncio.create_task(_or_end(watch(self, producer)), name="watch"),
         )
-        await self.runner.run(events)
+        async with heartbeat(database, "worker", self._figures, name=settings.worker_id):
+            await self.runner.run(events)
+
+    async def _figures(self) -> dict[str, int]:
+        """Return what the worker says of itself."""
+        assigned = [place for place in self.assignor.assigned_actives() if place.topic == ORDERS]
+        return {"partitions": len(assigned)}
 
     def _end_offset(self, partition: int) -> int | None:
         if not capabilities(self.settings).has_true_ends:

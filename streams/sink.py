@@ -7,6 +7,7 @@ partitions. On SQLite one sink runs, on PostgreSQL several may.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -21,6 +22,9 @@ from storage.schema import upgrade
 from streams.broker import capabilities
 from streams.clients import aiokafka_settings
 from streams.ends import end_offsets
+from streams.heartbeat import heartbeat
+from streams.lag import measure_lag
+from streams.letters import fulfil_wishes
 from streams.sink_batches import OUTPUT_TOPICS
 from streams.sink_loop import SinkLoop
 from streams.store_retry import retry_store
@@ -54,7 +58,8 @@ async def run_sink(settings: Settings, stop: asyncio.Event) -> None:
     try:
         await retry_store(stop, upgrade, settings.sql_url)
         await ensure_topics(settings)
-        await _consume(settings, database, stop)
+        async with heartbeat(database, "sink", partial(_figures, settings, database)):
+            await _consume(settings, database, stop)
     except StoreUnavailable:
         if not stop.is_set():
             raise
@@ -93,12 +98,29 @@ async def _consume(settings: Settings, database: Database, stop: asyncio.Event) 
         if not await _started(consumer, stop):
             return
         log.info("sink started", database=database.location)
-        while not stop.is_set():
-            await _step(loop)
-        await loop.drain()
+        wishes = asyncio.create_task(fulfil_wishes(settings, database), name="wishes")
+        try:
+            while not stop.is_set():
+                await _step(loop)
+                _check(wishes)
+            await loop.drain()
+        finally:
+            wishes.cancel()
+            await asyncio.gather(wishes, return_exceptions=True)
     finally:
         await consumer.stop()
         log.info("sink stopped")
+
+
+def _check(wishes: asyncio.Task[None]) -> None:
+    """Let the sink end with the task that sends dead letters again, and be started anew."""
+    if wishes.done():
+        wishes.result()
+
+
+async def _figures(settings: Settings, database: Database) -> dict[str, int]:
+    lag = await measure_lag(settings, database)
+    return {"lag_orders": lag.orders, "lag_outputs": lag.outputs, "lag_days_to_learn": lag.days}
 
 
 async def _started(consumer: AIOKafkaConsumer, stop: asyncio.Event) -> bool:

@@ -28,6 +28,7 @@ from storage.examples import count_examples
 from storage.schema import upgrade
 from streams.clients import aiokafka_settings
 from streams.codecs import to_record
+from streams.heartbeat import heartbeat
 from streams.histories import stored_through_ms
 from streams.maturity import MaturityMerge
 from streams.store_retry import retry_store
@@ -186,6 +187,10 @@ class Trainer:
         offsets = store.offsets if store.incarnation == self._topic_id else {}
         store.save(training, Publication([], []), offsets=offsets, incarnation=self._topic_id)
 
+    async def figures(self) -> dict[str, str]:
+        """Return how far it has learned, for its heartbeat."""
+        return {"learned_through": rfc3339(self._merge.through_ms)}
+
     def _reload(self) -> None:
         self._store.load()
         if self._store.state().trainer != self._id:
@@ -271,8 +276,9 @@ async def _learn(settings: Settings, store: TrainerStore, topic_id: str, stop: a
         try:
             trainer = Trainer(settings, store, consumer=consumer, producer=producer, topic_id=topic_id, stop=stop)
             await trainer.begin()
-            while not stop.is_set():
-                await trainer.step()
+            async with heartbeat(store.database, "trainer", trainer.figures):
+                while not stop.is_set():
+                    await trainer.step()
         finally:
             await producer.stop()
     finally:

@@ -51,7 +51,7 @@ class RoleHealth(BaseModel):
     is_alive: bool = Field(description="Whether it was seen within the last 20 seconds.")
     seconds_since_seen: float
     uptime_seconds: float
-    figures: dict[str, float | str]
+    figures: dict[str, int | float | str]
 
 
 class Lag(BaseModel):

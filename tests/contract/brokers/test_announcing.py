@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from cli.letters import Letter, resend
+from cli.letters import Letter
 from clv import topics
 from clv.errors import InputError
 from clv.outcomes import ModelAnnounced
@@ -17,6 +17,7 @@ from clv.rules import DAY_MS
 from clv.settings import Settings
 from storage.learning import read_metrics
 from streams.clients import aiokafka_settings
+from streams.letters import resend
 from streams.retraining import announce_now, retrain
 from streams.topics import ensure_topics
 from streams.trainer import run_trainer
