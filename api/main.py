@@ -14,7 +14,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from api.context import make_context
 from api.edge import Edge, ETags
-from api.problems import Problem, handle_problems
+from api.problems import Problem, documented, handle_problems
 from api.quality import Quality
 from api.routes import ads, customers, letters, models, overview, page, predictions, prometheus, segments, stream
 from api.security import KeyRing, check_listening
@@ -85,7 +85,7 @@ def create_app(
 
 
 def _document_problems(app: FastAPI) -> None:
-    """Put the problem's schema into the OpenAPI document, and take FastAPI's own error out."""
+    """Put the problem's schema into the OpenAPI document, in place of FastAPI's own error."""
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -100,7 +100,7 @@ def _document_problems(app: FastAPI) -> None:
                 for operation in path.values():
                     answers = operation["responses"]
                     if "HTTPValidationError" in str(answers.get("422", "")):
-                        del answers["422"]
+                        answers["422"] = documented("invalid-input")[422]
             for name in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(name, None)
             app.openapi_schema = document

@@ -147,6 +147,9 @@ async def _on_http(_request: Request, problem: Exception) -> Response:
     assert isinstance(problem, HTTPException)
     if problem.status_code == HTTPStatus.NOT_FOUND:
         return respond("not-found", "there is nothing at this path")
+    if problem.status_code == HTTPStatus.BAD_REQUEST:
+        # FastAPI's word for bytes that no JSON parser takes; broken JSON it calls a 422 already.
+        return respond("invalid-input", "the body is not JSON in UTF-8", [("body", "is not JSON in UTF-8")])
     title = HTTPStatus(problem.status_code).phrase
     kind = title.lower().replace(" ", "-")
     headers = dict(problem.headers or {})

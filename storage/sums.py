@@ -87,7 +87,9 @@ def moves_between(database: Database, from_day: str, to_day: str) -> list[Move]:
     """Return the segment changes from one day of event time to another, both included, ``1997-01-31``."""
     sums = [func.sum(_moves.c[name]) for name in ("changes", "clv_before_minor", "clv_after_minor")]
     names = (_moves.c.from_segment, _moves.c.to_segment, _moves.c.reason)
-    query = select(*names, *sums).where(_moves.c.day.between(from_day, to_day)).group_by(*names).order_by(*names)
+    # Not BETWEEN: with a collation on its bounds PostgreSQL's grammar refuses it.
+    is_meant = (_moves.c.day >= from_day, _moves.c.day <= to_day)
+    query = select(*names, *sums).where(*is_meant).group_by(*names).order_by(*names)
     with database.reading() as connection:
         return [Move(*row[:3], *map(int, row[3:])) for row in connection.execute(query)]
 

@@ -19,7 +19,6 @@ from api.schemas.customers import (
     CustomerHistory,
     CustomerPage,
     LedgerLine,
-    SegmentName,
     Why,
 )
 from api.security import require
@@ -34,6 +33,7 @@ from storage.customers import After, CustomerFilter, changes_of, get_customer, l
 from storage.states import rows_of_key
 
 router = APIRouter(prefix="/api/customers", tags=["customers"], dependencies=[require("read")])
+SegmentChoice = Literal["High-CLV", "Growth-Potential", "Low-CLV", "none"]
 SortName = Literal["clv", "revenue", "last_order_at", "customer_id"]
 Identifier = Annotated[
     str, Path(min_length=1, max_length=256, description="As the order events have it.", examples=["18256"])
@@ -53,9 +53,7 @@ SAYS = {
 class _Filters:
     """Whom to list."""
 
-    segment: Annotated[
-        SegmentName | Literal["none"] | None, Query(description="A segment; `none` for customers without one.")
-    ] = None
+    segment: Annotated[SegmentChoice | None, Query(description="A segment; `none` for customers without one.")] = None
     search: Annotated[str, Query(max_length=256, description="Beginning of a customer_id.")] = ""
     min_clv: Annotated[float | None, Query(ge=0, lt=10**12, allow_inf_nan=False)] = None
     max_clv: Annotated[float | None, Query(ge=0, lt=10**12, allow_inf_nan=False)] = None

@@ -1,0 +1,210 @@
+"""Who may ask, and how: keys, scopes, hosts, sizes, headers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api.edge import MAX_BODY_BYTES
+from api.main import create_app, serve
+from api.security import TRUST_SECONDS, KeyRing, is_loopback
+from clv.errors import ConfigError, InputError
+from clv.settings import Settings
+from storage.api_keys import create_key, find_key, list_keys, revoke_key
+from tests.contract.api.test_predictions import FIGURES
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from storage.engine import Database
+
+NEEDED = {
+    "/api/customers": "read",
+    "/api/customers/c001": "read",
+    "/api/customers/c001/history": "read",
+    "/api/customers/c001/why": "read",
+    "/api/segments": "read",
+    "/api/segments/changes": "read",
+    "/api/distributions": "read",
+    "/api/metrics": "read",
+    "/api/meta-ads/audiences": "read",
+    "/api/meta-ads/budget-allocation": "read",
+    "/api/dashboard/summary": "read",
+    "/api/dashboard/activity": "read",
+    "/api/health": "read",
+    "/metrics": "read",
+    "/api/dead-letters": "operate",
+    "/api/dead-letters/clv.orders.v1/0/100": "operate",
+}
+OPEN = {"/healthz", "/readyz", "/", "/static/{path:path}", "/api/openapi.json"}
+ELSEWHERE = {
+    "/api/predict",
+    "/api/predict/batch",
+    "/api/stream",
+    "/api/dead-letters/{topic}/{partition}/{offset}/replay",
+}
+
+
+def _bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+def test_every_path_is_either_open_or_needs_a_scope(app: FastAPI) -> None:
+    """A path that nobody thought about would be open to all: each one is in a list of these tests."""
+    documented = set(app.openapi()["paths"])
+    known = {path.replace("c001", "{customer_id}") for path in NEEDED}
+    known = {path.replace("clv.orders.v1/0/100", "{topic}/{partition}/{offset}") for path in known}
+    assert documented == known | ELSEWHERE | {"/healthz", "/readyz"}
+
+
+def test_a_key_opens_what_its_scope_allows(app: FastAPI, database: Database) -> None:
+    """Without a key 401, with another scope 403, with the right one 200, in either header."""
+    keys = {scope: create_key(database, scope, [scope]) for scope in ("read", "predict", "operate")}
+    with TestClient(app, base_url="http://shop.example") as client:
+        for path, scope in NEEDED.items():
+            refused = client.get(path)
+            assert (refused.status_code, refused.json()["type"]) == (401, "urn:clv:problem:unauthorised")
+            assert refused.headers["www-authenticate"] == "Bearer"
+            for given, key in keys.items():
+                assert client.get(path, headers=_bearer(key)).status_code == (200 if given == scope else 403), path
+                assert client.get(path, headers={"X-API-Key": key}).status_code == (200 if given == scope else 403)
+        for given, key in keys.items():
+            expected = 200 if given == "predict" else 403
+            assert client.post("/api/predict", json=FIGURES, headers=_bearer(key)).status_code == expected
+        replay = "/api/dead-letters/clv.orders.v1/0/100/replay"
+        assert client.post(replay, headers=_bearer(keys["read"])).status_code == 403
+        assert client.post(replay, headers=_bearer(keys["operate"])).status_code == 202
+        assert client.get("/api/stream", headers=_bearer(keys["predict"])).status_code == 403
+        for path in ("/healthz", "/readyz", "/", "/api/openapi.json"):
+            assert client.get(path).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "wrong", ["", "x", "clv_", "clv__", "clv_000000000000_secret", "CLV_{id}_{secret}", "clv_{id}_", "clv_{id}_é"]
+)
+def test_a_wrong_key_is_refused(app: FastAPI, database: Database, wrong: str) -> None:
+    """Nothing but the whole key opens anything."""
+    key = create_key(database, "shop", ["read"])
+    _, key_id, secret = key.split("_", 2)
+    presented = wrong.format(id=key_id, secret=secret)
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        headers = [(b"authorization", f"Bearer {presented}".encode())]
+        assert client.get("/api/customers", headers=headers).status_code == 401
+    assert find_key(database, presented) is None
+
+
+def test_a_revoked_key_holds_no_longer(database: Database) -> None:
+    """It is refused as soon as what was found before is forgotten; callers still need a key when all are revoked."""
+    key = create_key(database, "shop", ["read"])
+    now = [0.0]
+    ring = KeyRing(database, clock=lambda: now[0])
+    assert ring.find(key) is not None
+    revoke_key(database, list_keys(database)[0].key_id)
+    now[0] += TRUST_SECONDS
+    assert ring.find(key) is None
+    assert ring.is_needed() is True
+
+
+def test_secrets_are_not_in_the_database(database: Database) -> None:
+    """What is stored is a digest: neither the key nor its secret can be read back."""
+    key = create_key(database, "shop", ["read", "operate"])
+    secret = key.split("_", 2)[2]
+    with database.reading() as connection:
+        stored = str(connection.exec_driver_sql("SELECT * FROM api_keys").all())
+    assert secret not in stored
+    assert list_keys(database)[0].scopes == {"read", "operate"}
+    with pytest.raises(InputError, match="not a scope"):
+        create_key(database, "shop", ["admin"])
+
+
+@pytest.mark.parametrize("host", ["shop.example", "evil.example:8000", "127.0.0.1.evil.example", "10.0.0.5", ""])
+def test_without_keys_only_this_machine_is_served(client: TestClient, host: str) -> None:
+    """A page elsewhere whose name points here gets nothing."""
+    answer = client.get("/api/customers", headers={"host": host})
+    assert (answer.status_code, answer.json()["type"]) == (421, "urn:clv:problem:wrong-host")
+
+
+def test_without_keys_it_refuses_to_listen_to_others(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Listening beyond loopback without a key is a configuration error that names the setting."""
+    folder = tmp_path_factory.mktemp("open")
+    with pytest.raises(ConfigError, match="CLV_API_HOST is 0.0.0.0"):
+        serve(Settings(data_dir=folder, api_host="0.0.0.0", api_port=0))
+    assert [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "192.168.0.1")] == [True, True, True, False]
+
+
+def test_a_body_that_is_too_large_is_refused(client: TestClient) -> None:
+    """By its header at once, and while it is read where the header lies or there is none."""
+    large = b" " * (MAX_BODY_BYTES + 1)
+    by_header = client.post("/api/predict", content=large)
+    assert (by_header.status_code, by_header.json()["type"]) == (413, "urn:clv:problem:too-large")
+    by_reading = client.post("/api/predict", content=iter([large]))
+    assert by_reading.status_code == 413
+    assert client.post("/api/predict", content=b"{}", headers={"content-length": "many"}).status_code == 413
+
+
+def test_a_path_that_is_too_long_is_refused(client: TestClient) -> None:
+    """Kilobytes of query are nobody's honest question."""
+    assert client.get(f"/api/customers?search={'x' * 5_000}").status_code == 413
+
+
+def test_who_asks_too_often_is_slowed(database: Database) -> None:
+    """Beyond the rate a caller gets 429 with a time to wait, and another caller is not hindered."""
+    app = create_app(Settings(api_rate_per_second=5), database)
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        answers = [client.get("/healthz") for _ in range(30)]
+        assert {answer.status_code for answer in answers} == {200, 429}
+        slowed = next(answer for answer in answers if answer.status_code == 429)
+        assert slowed.headers["retry-after"] == "1"
+        assert client.get("/healthz", headers={"X-API-Key": "another"}).status_code == 200
+
+
+def test_headers_guard_every_answer(client: TestClient) -> None:
+    """Pages, data and problems carry the policy; nobody elsewhere is let in by CORS."""
+    for path in ("/", "/api/customers", "/api/nothing", "/static/app.css"):
+        answer = client.get(path, headers={"origin": "https://evil.example"})
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert "unsafe" not in answer.headers["content-security-policy"]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["x-frame-options"] == "DENY"
+        assert "access-control-allow-origin" not in answer.headers
+        assert "server" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/static/../main.py", "/static/..%2Fmain.py", "/static/%2e%2e/%2e%2e/pyproject.toml", "/static//etc/passwd"],
+)
+def test_files_outside_the_dashboard_are_not_served(client: TestClient, path: str) -> None:
+    """No way up leads out of the folder."""
+    assert client.get(path).status_code in (404, 405)
+
+
+def test_an_answer_that_the_caller_has_is_not_sent_again(client: TestClient) -> None:
+    """The tag of an answer brings 304 without a body, until the answer is another."""
+    first = client.get("/api/customers/c001")
+    again = client.get("/api/customers/c001", headers={"if-none-match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    other = client.get("/api/customers/c002", headers={"if-none-match": first.headers["etag"]})
+    assert other.status_code == 200
+
+
+def test_large_answers_are_compressed(client: TestClient) -> None:
+    """Who takes gzip gets it."""
+    assert client.get("/api/customers", headers={"accept-encoding": "gzip"}).headers["content-encoding"] == "gzip"
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/api/nothing", "/api/customers/"])
+def test_unknown_paths_are_problems(client: TestClient, path: str) -> None:
+    """What is not there is problem+json too."""
+    answer = client.get(path)
+    assert answer.status_code in (404, 422)
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_wrong_method_is_a_problem(client: TestClient) -> None:
+    """405 says which methods there are."""
+    answer = client.delete("/api/customers/c001")
+    assert (answer.status_code, answer.headers["content-type"]) == (405, "application/problem+json")
+    assert "GET" in answer.headers["allow"]
