@@ -113,7 +113,7 @@ def documented(*kinds: str) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": title, "content": {MEDIA_TYPE: schema}} for status, title in sorted(wanted.items())}
 
 
-_ANYWHERE = ("unauthorised", "forbidden", "too-many-requests", "unavailable")
+_ANYWHERE = (*("unauthorised", "forbidden", "wrong-host", "too-large", "too-slow", "too-many-requests", "unavailable"),)
 
 
 def _response(

@@ -23,11 +23,16 @@ router = APIRouter(prefix="/api", tags=["segments"], dependencies=[require("read
 def segments(
     context: Shared,
     days: Annotated[int, Query(ge=1, le=3650, description="Event-days of movement, up to the newest.")] = 28,
-    to: Annotated[date | None, Query(description="Last day of the movement; the newest if left out.")] = None,
+    to: Annotated[
+        str | None,
+        Query(
+            pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", description="Last day of it, 1997-01-31; the newest if left out."
+        ),
+    ] = None,
 ) -> Segments:
     """Give each segment's size and value, and who moved between them in a period of event time."""
     totals = totals_by(context.database, "segment")
-    last = to.isoformat() if to else newest_day(context.database)
+    last = _checked_day(to) if to else newest_day(context.database)
     first = _days_before(last, days - 1) if last else ""
     moves = moves_between(context.database, first, last) if last else []
     return Segments(
@@ -39,6 +44,14 @@ def segments(
         movement_from=first,
         movement_to=last,
     )
+
+
+def _checked_day(day: str) -> str:
+    try:
+        return date.fromisoformat(day).isoformat()
+    except ValueError:
+        why = "is not a day on the calendar"
+        raise ApiProblem("invalid-input", f"to: {why}", [("query.to", why)]) from None
 
 
 def _days_before(day: str, days: int) -> str:

@@ -33,7 +33,7 @@ class CustomerFigures(BaseModel):
     does not lie before the first, rates lie between 0 and 1.
     """
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_SUMMARY]})
+    model_config = ConfigDict(strict=True, json_schema_extra={"examples": [_SUMMARY]})
     total_orders: int = Field(ge=1, le=100_000)
     total_spent: float = Field(ge=0, lt=10**12, allow_inf_nan=False)
     days_since_first_purchase: float = Field(ge=0, le=36_500, allow_inf_nan=False)

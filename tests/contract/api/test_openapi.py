@@ -8,7 +8,6 @@ from unittest import SkipTest
 
 import pytest
 import schemathesis
-from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
@@ -24,6 +23,7 @@ from schemathesis.specs.openapi.checks import (
 from storage.api_keys import SCOPES, create_key
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
     from fastapi.testclient import TestClient
 
     from storage.engine import Database
@@ -39,11 +39,18 @@ CONTRACT = {
     "GET /api/meta-ads/budget-allocation",
     "GET /api/dashboard/summary",
 }
+
+
+def refuses_what_is_wrong(context: Any, response: Any, case: Any) -> Any:
+    """Let wrong input be refused, for its length before its content."""
+    return None if response.status_code == 413 else negative_data_rejection(context, response, case)
+
+
 ONLY: dict[GenerationMode, list[Any]] = {
     GenerationMode.POSITIVE: [],
-    GenerationMode.NEGATIVE: [negative_data_rejection],
+    GenerationMode.NEGATIVE: [refuses_what_is_wrong],
 }
-EXAMPLES = 40
+EXAMPLES = 25
 FEWEST = {GenerationMode.POSITIVE: 19, GenerationMode.NEGATIVE: 10}
 """Operations that must have been tried."""
 CHECKS = [

@@ -129,7 +129,7 @@ def test_without_keys_only_this_machine_is_served(client: TestClient, host: str)
 def test_without_keys_it_refuses_to_listen_to_others(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Listening beyond loopback without a key is a configuration error that names the setting."""
     folder = tmp_path_factory.mktemp("open")
-    with pytest.raises(ConfigError, match="CLV_API_HOST is 0.0.0.0"):
+    with pytest.raises(ConfigError, match=r"CLV_API_HOST is 0\.0\.0\.0"):
         serve(Settings(data_dir=folder, api_host="0.0.0.0", api_port=0))
     assert [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "192.168.0.1")] == [True, True, True, False]
 

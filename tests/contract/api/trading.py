@@ -1,4 +1,4 @@
-"""A shop whose orders went through the core with a published model, stored as the sink stores it: what the API reads."""
+"""A shop whose orders went through the core with a published model, stored as the sink does: what the API reads."""
 
 from __future__ import annotations
 
@@ -68,7 +68,8 @@ def traded() -> Traded:
 def _history(number: int) -> list[tuple[int, str, tuple[bytes, bytes]]]:
     rng = random.Random(number)
     name = ODD_CUSTOMER if number == 0 else f"c{number:03d}"
-    day, found = rng.uniform(0, 40), []
+    day = rng.uniform(0, 40)
+    found: list[tuple[int, str, tuple[bytes, bytes]]] = []
     while day < DAYS:
         at = START_MS / 1000 + round(day * 86_400)
         number_of = f"o{number}-{len(found)}"
