@@ -25,9 +25,7 @@ def segments(
     days: Annotated[int, Query(ge=1, le=3650, description="Event-days of movement, up to the newest.")] = 28,
     to: Annotated[
         str | None,
-        Query(
-            pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", description="Last day of it, 1997-01-31; the newest if left out."
-        ),
+        Query(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", description="Last day, 1997-01-31; the newest if left out."),
     ] = None,
 ) -> Segments:
     """Give each segment's size and value, and who moved between them in a period of event time."""
