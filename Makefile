@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check format lock kafka clean setup
+.PHONY: demo test check format lock kafka screenshots clean setup
 
 setup: $(STAMP)
 
@@ -40,6 +40,10 @@ lock:
 # Apache Kafka from its Maven artifacts, for tests and for a real broker without Docker.
 kafka:
 	mvn --quiet --batch-mode -f kafka-server/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/.kafka/libs
+
+# Pictures of the dashboard that runs on port 8000, in Chromium.
+screenshots: $(STAMP)
+	$(BIN)/python -m tests.browser.pictures http://127.0.0.1:8000 docs/dashboard
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -39,7 +39,7 @@ def postgres_url() -> Iterator[str]:
     if given:
         yield given
     elif binaries is None:
-        _do_without("PostgreSQL has no server here: apt-get install postgresql, or set CLV_TEST_POSTGRES_URL")
+        do_without("PostgreSQL has no server here: apt-get install postgresql, or set CLV_TEST_POSTGRES_URL")
     else:
         # Outside pytest's own folders, which only their owner may enter: the server runs as another user.
         with tempfile.TemporaryDirectory(prefix="clv-postgres-", ignore_cleanup_errors=True) as folder:
@@ -66,7 +66,7 @@ def kafka_libs() -> Path:
     """Folder of Kafka's jars."""
     libs = ROOT / ".kafka" / "libs"
     if not any(libs.glob("kafka_*.jar")):
-        _do_without(f"no Kafka jars in {libs}: make kafka")
+        do_without(f"no Kafka jars in {libs}: make kafka")
     return libs
 
 
@@ -98,7 +98,8 @@ def kafka_cluster(kafka_libs: Path, tmp_path_factory: pytest.TempPathFactory) ->
         yield server
 
 
-def _do_without(reason: str) -> NoReturn:
+def do_without(reason: str) -> NoReturn:
+    """Skip the test for want of a server; fail it where all are required."""
     if os.environ.get("CLV_REQUIRE_SERVERS") == "1":
         pytest.fail(reason)
     pytest.skip(reason)

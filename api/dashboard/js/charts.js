@@ -46,10 +46,10 @@ export const clockAxis = () => moments(11, 16);
 
 // One card. `data` = { title, unit, label, config, columns, rows, note }; null when there is nothing to show yet.
 export class ChartCard {
-  constructor(name, { wide = false, empty = "There are no data for this yet." } = {}) {
+  constructor(name, { wide = false, heading = "h2", empty = "There are no data for this yet." } = {}) {
     this.name = name;
     this.empty = empty;
-    this.title = h("h3", {}, "…");
+    this.title = h(heading, {}, "…");
     this.unit = h("p", { class: "unit" });
     this.canvas = h("canvas", { role: "img", "aria-label": "loading" });
     this.plot = h("div", { class: "plot" }, this.canvas);

@@ -51,7 +51,7 @@ function link(customerId) {
 
 function content(customer, history, path) {
   card?.destroy();
-  card = new ChartCard("clv-over-time", { wide: true });
+  card = new ChartCard("clv-over-time", { wide: true, heading: "h3" });
   const why = h("section", { class: "card", "aria-labelledby": "why-title" }, h("h3", { id: "why-title" }, "Why this value"), h("p", { class: "state" }, "Loading…"));
   get(`${path}/why`).then((found) => why.replaceChildren(...whyContent(found)), (problem) => why.append(h("p", { class: "problem" }, problem.message)));
   queueMicrotask(() => card?.show(valueChart(history)));

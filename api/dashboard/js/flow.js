@@ -20,7 +20,7 @@ const COLUMNS = [
 
 export class Flow {
   constructor(onDays, days) {
-    this.title = h("h3", {}, "…");
+    this.title = h("h2", {}, "…");
     this.unit = h("p", { class: "unit" });
     this.state = h("p", { class: "state", role: "status" }, "Loading…");
     this.plot = h("div", { class: "plot flow" });

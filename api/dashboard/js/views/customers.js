@@ -34,7 +34,7 @@ export class Customers {
     this.pages = [null];
     this.form = this.makeForm();
     this.body = h("div", { id: "customers", "aria-live": "polite" }, h("p", { class: "state" }, "Loading…"));
-    this.element = h("div", {}, h("section", { class: "card wide" }, h("h2", {}, "Customers"), this.form, this.body));
+    this.element = h("div", {}, h("section", { class: "card wide list" }, h("h2", {}, "Customers"), this.form, this.body));
     this.restore(parameters);
     if (parameters.get("focus")) queueMicrotask(() => this.focusSearch());
   }

@@ -15,10 +15,10 @@ export class Models {
   constructor(state) {
     this.state = state;
     this.cards = Object.fromEntries(["error-over-time", "calibration", "feature-importance"].map((name) => [name, new ChartCard(name, { wide: name === "error-over-time" })]));
-    this.champion = h("section", { class: "card", "aria-labelledby": "champion-title" }, h("h3", { id: "champion-title" }, "Who answers"), h("p", { class: "state" }, "Loading…"));
-    this.errors = h("section", { class: "card wide" }, h("h3", {}, "Errors"), h("p", { class: "state" }, "Loading…"));
-    this.drift = h("section", { class: "card" }, h("h3", {}, "Drift"), h("p", { class: "state" }, "Loading…"));
-    this.switches = h("section", { class: "card wide" }, h("h3", {}, "Switches"), h("p", { class: "state" }, "Loading…"));
+    this.champion = h("section", { class: "card", "aria-labelledby": "champion-title" }, h("h2", { id: "champion-title" }, "Who answers"), h("p", { class: "state" }, "Loading…"));
+    this.errors = h("section", { class: "card wide" }, h("h2", {}, "Errors"), h("p", { class: "state" }, "Loading…"));
+    this.drift = h("section", { class: "card" }, h("h2", {}, "Drift"), h("p", { class: "state" }, "Loading…"));
+    this.switches = h("section", { class: "card wide" }, h("h2", {}, "Switches"), h("p", { class: "state" }, "Loading…"));
     this.element = h("div", { class: "grid" }, this.champion, this.cards.calibration.element, this.cards["error-over-time"].element,
       this.errors, this.cards["feature-importance"].element, this.drift, this.switches);
     this.refresh();
@@ -35,12 +35,12 @@ export class Models {
       this.show(await get("/api/metrics"));
     } catch (problem) {
       Object.values(this.cards).forEach((card) => card.fail(problem));
-      this.champion.replaceChildren(h("h3", { id: "champion-title" }, "Who answers"), h("p", { class: "problem" }, problem.message));
+      this.champion.replaceChildren(h("h2", { id: "champion-title" }, "Who answers"), h("p", { class: "problem" }, problem.message));
     }
   }
 
   show(found) {
-    this.champion.replaceChildren(h("h3", { id: "champion-title" }, found.champion ? `The ${SAYS[found.champion.name] ?? found.champion.name} answers` : "The prior answers"), ...champion(found));
+    this.champion.replaceChildren(h("h2", { id: "champion-title" }, found.champion ? `The ${SAYS[found.champion.name] ?? found.champion.name} answers` : "The prior answers"), ...champion(found));
     this.cards.calibration.show(calibration(found));
     this.cards["error-over-time"].show(errorOverTime(found));
     this.cards["feature-importance"].show(importance(found));
@@ -147,7 +147,7 @@ function importance(found) {
 }
 
 function errors(found) {
-  if (!found.models.length) return [h("h3", {}, "Errors"), h("p", { class: "state" }, "No label has matured yet: the first do a horizon after the first order.")];
+  if (!found.models.length) return [h("h2", {}, "Errors"), h("p", { class: "state" }, "No label has matured yet: the first do a horizon after the first order.")];
   const columns = [
     { name: "Model", value: (row) => SAYS[row.name] ?? row.name },
     { name: "Role", value: (row) => row.role },
@@ -162,7 +162,7 @@ function errors(found) {
   ];
   const best = [...found.models].sort((a, b) => a.deviance - b.deviance)[0];
   return [
-    h("h3", {}, `On the latest ${count(Math.max(...found.models.map((row) => row.examples)))} examples the ${SAYS[best.name] ?? best.name} model erred least`),
+    h("h2", {}, `On the latest ${count(Math.max(...found.models.map((row) => row.examples)))} examples the ${SAYS[best.name] ?? best.name} model erred least`),
     h("p", { class: "unit" }, `Each predicted before its value was known; matured by ${day(found.data_as_of)}`),
     table("Errors by model", columns, found.models),
     h("div", { class: "under" }, h("span"), h("div", { class: "actions" }, csvButton("model-errors", columns, () => found.models))),
@@ -177,7 +177,7 @@ function drift(found) {
     { name: "After", number: true, value: (row) => row.after, show: (row) => decimal(row.after) },
   ];
   const title = found.drift.length ? `${count(found.drift.length)} alarms; each brings the next training forward` : "Nothing has drifted";
-  return [h("h3", {}, title), h("p", { class: "unit" }, "Page-Hinkley on errors, order values and newcomers"), found.drift.length ? table("Drift alarms", columns, [...found.drift].reverse()) : null];
+  return [h("h2", {}, title), h("p", { class: "unit" }, "Page-Hinkley on errors, order values and newcomers"), found.drift.length ? table("Drift alarms", columns, [...found.drift].reverse()) : null];
 }
 
 function switches(found) {
@@ -190,5 +190,5 @@ function switches(found) {
     { name: "Errors vs BTYD", value: (row) => Object.entries(row.relative_errors).map(([name, error]) => `${SAYS[name] ?? name} ${error === null ? "–" : error.toFixed(3)}`).join(", ") },
     { name: "Examples", number: true, value: (row) => row.examples, show: (row) => count(row.examples) },
   ];
-  return [h("h3", {}, found.switches.length ? "Who answered, since when, on what evidence" : "No switch yet"), found.switches.length ? table("Switches of who answers", columns, [...found.switches].reverse()) : null];
+  return [h("h2", {}, found.switches.length ? "Who answered, since when, on what evidence" : "No switch yet"), found.switches.length ? table("Switches of who answers", columns, [...found.switches].reverse()) : null];
 }

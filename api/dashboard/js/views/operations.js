@@ -11,8 +11,8 @@ const REFRESH_MS = 5_000;
 export class Operations {
   constructor(state) {
     this.state = state;
-    this.health = h("section", { class: "card", id: "health", "aria-live": "polite" }, h("h3", {}, "Health"), h("p", { class: "state" }, "Loading…"));
-    this.roles = h("section", { class: "card" }, h("h3", {}, "Roles"), h("p", { class: "state" }, "Loading…"));
+    this.health = h("section", { class: "card", id: "health", "aria-live": "polite" }, h("h2", {}, "Health"), h("p", { class: "state" }, "Loading…"));
+    this.roles = h("section", { class: "card" }, h("h2", {}, "Roles"), h("p", { class: "state" }, "Loading…"));
     this.throughput = new ChartCard("throughput", { wide: true });
     this.letters = new Letters();
     this.element = h("div", { class: "grid" }, this.health, this.roles, this.throughput.element, this.letters.element);
@@ -31,7 +31,7 @@ export class Operations {
 
   async refresh() {
     await Promise.all([
-      get("/api/health").then((found) => this.show(found), (problem) => this.health.replaceChildren(h("h3", {}, "Down"), h("p", { class: "problem" }, problem.message))),
+      get("/api/health").then((found) => this.show(found), (problem) => this.health.replaceChildren(h("h2", {}, "Down"), h("p", { class: "problem" }, problem.message))),
       get("/api/dashboard/activity", { minutes: 60 }).then((found) => this.throughput.show(throughput(found)), (problem) => this.throughput.fail(problem)),
       this.letters.refresh(),
     ]);
@@ -48,7 +48,7 @@ export class Operations {
       ["Model behind event time", found.model_age.event_days_behind === null ? "–" : `${decimal(found.model_age.event_days_behind, 1)} days`],
     ];
     this.health.replaceChildren(
-      h("h3", {}, found.status === "ok" ? "Everything runs" : found.problems.join("; ")),
+      h("h2", {}, found.status === "ok" ? "Everything runs" : found.problems.join("; ")),
       h("p", { class: `unit status ${found.status}` }, `Status: ${found.status}`),
       h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))));
     const columns = [
@@ -60,7 +60,7 @@ export class Operations {
       { name: "Says", value: (row) => Object.entries(row.figures).map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`).join(", ") },
     ];
     const alive = found.roles.filter((role) => role.is_alive).length;
-    this.roles.replaceChildren(h("h3", {}, found.roles.length ? `${count(alive)} of ${count(found.roles.length)} processes are alive` : "No process has reported"),
+    this.roles.replaceChildren(h("h2", {}, found.roles.length ? `${count(alive)} of ${count(found.roles.length)} processes are alive` : "No process has reported"),
       found.roles.length ? table("Roles", columns, found.roles) : h("p", { class: "state" }, "Start them with `clv up`."));
   }
 }
@@ -69,7 +69,7 @@ class Letters {
   constructor() {
     this.reason = h("select", { id: "letter-reason", onchange: () => this.refresh() }, h("option", { value: "" }, "All reasons"));
     this.body = h("div", {}, h("p", { class: "state" }, "Loading…"));
-    this.title = h("h3", {}, "Dead letters");
+    this.title = h("h2", {}, "Dead letters");
     this.element = h("section", { class: "card wide", id: "dead-letters" }, this.title, h("p", { class: "unit" }, "Records that could not be applied; content is masked"),
       h("div", { class: "row" }, h("label", { for: "letter-reason" }, "Reason"), this.reason), this.body);
   }

@@ -56,7 +56,7 @@ class Kpis {
       const value = h("p", { class: "value" }, "–");
       const note = h("p", { class: "note" }, " ");
       this.cards[name] = { value, note };
-      return h("div", { class: "kpi", id: `kpi-${name}` }, h("h3", {}, label), value, note);
+      return h("div", { class: "kpi", id: `kpi-${name}` }, h("h2", {}, label), value, note);
     };
     this.element = h("section", { class: "kpis", "aria-label": "Key figures" },
       card("customers", "Customers"), card("revenue", "Revenue"), card("total", "Predicted value"), card("mean", "Mean CLV"),
@@ -90,7 +90,7 @@ class Feed {
     this.state = state;
     this.list = h("ol", { class: "feed", id: "feed" });
     this.element = h("section", { class: "card tall", "aria-labelledby": "feed-title" },
-      h("h3", { id: "feed-title" }, "Customers who changed segment"), h("p", { class: "unit" }, "Newest first, with what moved them"), this.list);
+      h("h2", { id: "feed-title" }, "Customers who changed segment"), h("p", { class: "unit" }, "Newest first, with what moved them"), this.list);
   }
 
   render() {
@@ -119,7 +119,7 @@ class Budget {
     this.number = h("input", { type: "number", id: "budget-number", min: "0", step: "0.01", value: "10000", inputmode: "decimal" });
     this.body = h("div", { id: "budget-body", "aria-live": "polite" });
     this.element = h("section", { class: "card", "aria-labelledby": "budget-title" },
-      h("h3", { id: "budget-title" }, "Where the next budget goes"),
+      h("h2", { id: "budget-title" }, "Where the next budget goes"),
       h("p", { class: "unit" }, "A proposal: nothing is spent by it"),
       h("div", { class: "row" }, h("label", { for: "budget-number" }, "Total"), this.number, this.slider), this.body);
     this.slider.addEventListener("input", () => this.ask(this.slider.value, this.number));
