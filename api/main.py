@@ -7,6 +7,7 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import anyio.to_thread
 import structlog
 import uvicorn
 from fastapi import FastAPI
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 VERSION = "1"
+THREADS = 10
+"""Requests that are answered at the same time: the store keeps up to 15 connections, and Python has one lock."""
 _DESCRIPTION = """Customer lifetime value as it is known now, from SQL. Money is in major units of the reporting
 currency, moments are RFC 3339 in UTC. Errors are `application/problem+json` with a stable `type`. Lists are read page
 by page with the cursor `next`. Once an API key was made, every path but the probes needs one."""
@@ -51,7 +54,8 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        """Close the database at the end."""
+        """Bound the threads that ask the database, so that each finds a connection; close it at the end."""
+        anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
         yield
         opened.close()
 

@@ -116,6 +116,58 @@ def throughput(
     _throughput_table(rows, report["ratio"])
 
 
+@app.command("api")
+def api(
+    *,
+    customers: Annotated[int, typer.Option("--customers", min=1_000, help="Customers in SQL.")] = 1_000_000,
+    seconds: Annotated[float, typer.Option("--seconds", min=1.0, help="Of each kind of request.")] = 20.0,
+    rate: Annotated[float, typer.Option("--rate", min=1.0, help="Requests a second for single customers.")] = 500.0,
+    database_url: Annotated[str, typer.Option("--database-url", help="An empty database; else an SQLite file.")] = "",
+    is_json: _JSON = False,
+) -> None:
+    """Measure how long the API takes to answer over many customers, asked at fixed times.
+
+    A request counts from when it was due: one that waits for others before it shows.
+
+    Example:
+        clv bench api --customers 100000 --json
+    """
+    import tempfile
+    from dataclasses import replace
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from benchmarks.api import measure_api
+    from clv.settings import Settings
+
+    console = Console(stderr=True)
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        console.status("filling the database") as status,
+    ):
+        settings = replace(Settings(), data_dir=Path(folder), database_url=database_url)
+        report = _measured(
+            lambda: measure_api(settings, customers=customers, seconds=seconds, per_second=rate, observe=status.update)
+        )
+    if is_json:
+        typer.echo(json.dumps(report))
+        return
+    _api_table(report)
+
+
+def _api_table(report: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    title = f"Milliseconds to answer, {report['customers']:,} customers, {report['store']}"
+    table = Table("", "a second", "p50", "p95", "p99", "max", "p99 wanted", title=title)
+    for name, figures in report["requests"].items():
+        cells = [f"{figures[f'{kind}_ms']:.1f}" for kind in ("p50", "p95", "p99", "max")]
+        table.add_row(name, f"{figures['per_second']:,.0f}", *cells, f"{figures['target_p99_ms']:.0f}")
+    Console().print(table)
+
+
 @contextlib.contextmanager
 def _filled_kafka(broker: str, events: int, customers: int) -> Iterator[tuple[Settings, Callable[[str], None]]]:
     """Give settings of a Kafka with orders and published models on it, and what is called after each run."""

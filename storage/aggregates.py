@@ -81,17 +81,18 @@ def place_names(row: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     yield "confidence", row["confidence"], ""
 
 
-def move_names(row: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Yield the sums of what changed when: by day, and by acquisition month and months since.
+def move_names(row: Mapping[str, Any], first_order_ms: int) -> tuple[tuple[str, str, str], ...]:
+    """Return the sums of what changed when: by day, and by acquisition month and months since.
 
     A change counts on the day of the score that brought it; all days together are the standing sum.
     """
-    yield "day", _day_of(row["as_of_ms"]), ""
-    cohort = month_of(row["first_order_ms"])
-    yield "curve", f"{cohort}/{_months_between(row['first_order_ms'], row['as_of_ms']):03d}", ""
+    age = _months_between(first_order_ms, row["as_of_ms"])
+    return ("day", _day_of(row["as_of_ms"]), ""), ("curve", f"{month_of(first_order_ms)}/{age:03d}", "")
 
 
-def keep_totals(connection: Connection, rows: Mapping[str, Row], erased: Iterable[str]) -> None:
+def keep_totals(
+    connection: Connection, rows: Mapping[str, Row], erased: Iterable[str], scores: Iterable[Row] = ()
+) -> None:
     """Take the customers' rows as they are out of the sums and put the new ones in; call it before they are written.
 
     Parameters
@@ -100,35 +101,53 @@ def keep_totals(connection: Connection, rows: Mapping[str, Row], erased: Iterabl
         The new rows by customer_id.
     erased
         Customers whose rows go, before the new ones come.
+    scores
+        The scores on the way to the new rows, in their order: each counts what it changed on its own day. A customer
+        without any is taken from the old row to the new one at once.
     """
     gone = set(erased)
     changed = [*rows, *(customer_id for customer_id in gone if customer_id not in rows)]
+    steps: defaultdict[str, list[Row]] = defaultdict(list)
+    for score in scores:
+        steps[score["customer_id"]].append(score)
     sums: defaultdict[Place, list[int]] = defaultdict(lambda: [0] * len(MEASURES))
     for start in range(0, len(changed), _CHUNK):
         customer_ids = changed[start : start + _CHUNK]
         before = _rows(connection, customer_ids)
         for customer_id in customer_ids:
             old, new = before.get(customer_id), rows.get(customer_id)
+            if old is not None:
+                _stand(sums, old, -1)
             if old is not None and customer_id in gone:
-                _change(sums, old, None)
+                _move(sums, old, old["first_order_ms"], _figures(old), _NOTHING)
                 old = None
-            _change(sums, old, new)
+            if new is not None:
+                _stand(sums, new, 1)
+                was = _figures(old) if old else _NOTHING
+                for step in steps.get(customer_id) or [new]:
+                    now = _figures(step)
+                    _move(sums, step, new["first_order_ms"], was, now)
+                    was = now
     _write(connection, sums)
 
 
-def _change(sums: defaultdict[Place, list[int]], old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> None:
-    if new is None and old is None:
-        return
-    was, now = _figures(old) if old else _NOTHING, _figures(new) if new else _NOTHING
-    for row, figures, sign in ((old, was, -1), (new, now, 1)):
-        if row is not None:
-            for names in place_names(row):
-                _add(sums[Place(*names, row["partition"])], figures, sign)
+def _stand(sums: defaultdict[Place, list[int]], row: Mapping[str, Any], sign: int) -> None:
+    figures = _figures(row)
+    for names in place_names(row):
+        _add(sums[Place(*names, row["partition"])], figures, sign)
+
+
+def _move(
+    sums: defaultdict[Place, list[int]],
+    row: Mapping[str, Any],
+    first_order_ms: int,
+    was: tuple[int, ...],
+    now: tuple[int, ...],
+) -> None:
     moved = [after - before for after, before in zip(now, was, strict=True)]
-    row = new if new is not None else old
-    assert row is not None, "one of them is there"
-    for names in move_names(row):
-        _add(sums[Place(*names, row["partition"])], moved, 1)
+    if any(moved):
+        for names in move_names(row, first_order_ms):
+            _add(sums[Place(*names, row["partition"])], moved, 1)
 
 
 def _add(into: list[int], figures: Iterable[int], sign: int) -> None:

@@ -54,7 +54,7 @@ def write_batch(database: Database, batch: SinkBatch) -> None:
     """
     with database.writing() as connection:
         _check_positions(connection, batch.expected)
-        keep_totals(connection, batch.customers, batch.erased)
+        keep_totals(connection, batch.customers, batch.erased, batch.scores)
         _erase(connection, batch.erased)
         _insert(connection, batch)
         _count_activity(connection, batch)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 _MAX_REQUEST_BYTES = 4_194_304
-_LOOK_SECONDS = 2.0
+LOOK_SECONDS = 2.0
 _AT_ONCE = 100
 
 
@@ -93,7 +93,7 @@ async def fulfil_wishes(settings: Settings, database: Database) -> None:
                     await _fulfil(producer, database, row)
             except StoreUnavailable as problem:
                 log.debug("wishes wait for the database", problem=str(problem))
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(LOOK_SECONDS)
 
 
 async def _fulfil(producer: AIOKafkaProducer, database: Database, row: dict[str, Any]) -> None:

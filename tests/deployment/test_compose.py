@@ -24,7 +24,7 @@ if not hasattr(click.ParamType, "__class_getitem__"):
 from check_jsonschema import main
 main()
 """
-ROLES = ("worker-1", "worker-2", "trainer", "sink")
+ROLES = ("worker-1", "worker-2", "trainer", "sink", "api")
 
 
 def _compose(environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -68,13 +68,14 @@ def test_a_missing_password_is_refused() -> None:
 
 
 def test_every_role_is_there(deployment: dict[str, Any]) -> None:
-    """Kafka, PostgreSQL, two workers, the trainer and the sink, each started by its command."""
+    """Kafka, PostgreSQL, two workers, the trainer, the sink and the API, each started by its command."""
     assert sorted(deployment["services"]) == sorted(("kafka", "postgres", *ROLES))
     assert [deployment["services"][role]["command"] for role in ROLES] == [
         ["worker"],
         ["worker"],
         ["trainer"],
         ["sink"],
+        ["api"],
     ]
 
 
@@ -99,7 +100,7 @@ def test_a_role_waits_for_healthy_servers_and_keeps_its_data(deployment: dict[st
     assert [(mount["source"], mount["target"]) for mount in service["volumes"]] == [(f"{role}-data", "/var/lib/clv")]
 
 
-@pytest.mark.parametrize("server", ["kafka", "postgres"])
+@pytest.mark.parametrize("server", ["kafka", "postgres", "api"])
 def test_a_server_has_a_health_check_and_listens_on_loopback(deployment: dict[str, Any], server: str) -> None:
     """What the roles wait for is checked, and nothing is open to the network."""
     service = deployment["services"][server]

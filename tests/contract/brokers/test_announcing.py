@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,11 +17,15 @@ from clv.outcomes import ModelAnnounced
 from clv.rules import DAY_MS
 from clv.settings import Settings
 from storage.learning import read_metrics
+from storage.letters import LetterPlace, get_letter, list_letters, pending_replays, request_replay
+from storage.sinking import write_batch
 from streams.clients import aiokafka_settings
-from streams.letters import resend
+from streams.ends import end_offsets
+from streams.letters import LOOK_SECONDS, fulfil_wishes, resend
 from streams.retraining import announce_now, retrain
 from streams.topics import ensure_topics
 from streams.trainer import run_trainer
+from tests.contract.storage.outputs import OutputTopics
 from tests.unit.streams.shop import PARTITIONS, open_database, shop, store
 
 if TYPE_CHECKING:
@@ -95,3 +100,38 @@ async def _run_trainer(settings: Settings, database: Database) -> None:
             await asyncio.sleep(0.05)
     stop.set()
     await role
+
+
+def test_a_wish_in_sql_is_fulfilled_once(settings: Settings, tmp_path: Path) -> None:
+    """What somebody asked for is sent with its bytes and key to where it lay, noted, and not sent again."""
+    database = open_database(tmp_path)
+    outputs = OutputTopics()
+    outputs.dead_letter(7)
+    outputs.dead_letter(8, key=None)
+    write_batch(database, outputs.batch())
+    for row in list_letters(database, limit=10):
+        request_replay(database, LetterPlace(*(row[name] for name in LetterPlace._fields)), "tests")
+
+    sent = asyncio.run(_fulfilled(settings, database))
+
+    assert sent == [(b"c1", b"\xff\x00 raw"), (None, b"\xff\x00 raw")]
+    letter = get_letter(database, topics.ORDERS, 0, 7)
+    assert letter is not None
+    assert letter["sent_ms"] > 0
+    database.close()
+
+
+async def _fulfilled(settings: Settings, database: Database) -> list[tuple[bytes | None, bytes | None]]:
+    """Run the sink's task until no wish is left; return what it has sent to the first partition."""
+    await ensure_topics(settings)
+    ends = await end_offsets(settings, [TopicPartition(topics.ORDERS, 0)])
+    task = asyncio.create_task(fulfil_wishes(settings, database))
+    for _ in range(_PATIENCE_SECONDS):
+        await asyncio.wait([task], timeout=LOOK_SECONDS + 0.5)
+        if task.done() or not pending_replays(database, limit=1):
+            break
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    after = await end_offsets(settings, [TopicPartition(topics.ORDERS, 0)])
+    return await _read(settings, topics.ORDERS, 0, sum(after.values()) - sum(ends.values()))
