@@ -69,6 +69,8 @@ def test_it_lives_through_a_replay_and_a_restart(tmp_path: Path, browser: Browse
         while "caught up" not in up.output and time.monotonic() < deadline:
             page.wait_for_timeout(500)
         expected = _get(address, "/api/dashboard/summary")
+        health = _get(address, "/api/health")
+        assert (health["status"], health["lag"]["outputs"]) == ("ok", 0), health
         until(page, f"n => {_ORDERS} === n", expected["orders"], seconds=30)
         shown = page.evaluate("window.takenEvents")
         assert len(shown) == len(set(shown))
