@@ -16,7 +16,7 @@ import structlog
 
 from benchmarks.chaos.checks import check
 from benchmarks.chaos.faults import KINDS
-from benchmarks.chaos.stage import staged
+from benchmarks.chaos.stage import can_mount, staged
 from benchmarks.measure import machine
 from clv.errors import BrokerError
 
@@ -33,9 +33,9 @@ REST_SECONDS = 240.0
 
 
 def kinds_for(plan: Plan, names: Sequence[str] = ()) -> list[str]:
-    """Return the kinds that can be struck on a plan's database, of the named ones or all."""
-    database = "postgresql" if plan.database_url else "sqlite"
-    return [name for name, kind in KINDS.items() if (not names or name in names) and kind.database in ("", database)]
+    """Return the kinds that can be struck here, of the named ones or all."""
+    there = {"", "postgresql"} if plan.database_url else {"", "sqlite"} | ({"disk"} if can_mount() else set())
+    return [name for name, kind in KINDS.items() if (not names or name in names) and kind.needs in there]
 
 
 def order_of_faults(kinds: Sequence[str], count: int, seed: int) -> list[str]:
@@ -134,6 +134,7 @@ def _run(plan: Plan, struck: list[str], seed: int, observe: Callable[[str], None
             "stuck": (fed is None) + (rested is None) + len(down) + sum(fault["is_stuck"] for fault in faults),
             "duplicates_raw": topics.repeats,
             "events": stage.feeder.sent,
+            "days": stage.feeder.days,
             "places": {name: place._asdict() for name, place in places.items()},
             "rest_seconds": rested,
             "exits": exits,
@@ -151,6 +152,7 @@ def _strike(stage: Stage, kind: str, draw: random.Random, observe: Callable[[str
     """Strike one fault while work remains, and wait until all that lay there then is done."""
     observe(kind)
     sent = stage.feeder.sent
+    stage.feeder.burst()
     busy = stage.wait_until(lambda: stage.lag() > 0 and stage.feeder.sent > sent, seconds=60)
     if busy is None:
         raise BrokerError("there is no work left to disturb", f"logs: {stage.settings.data_dir / 'logs'}")

@@ -31,10 +31,11 @@ _SQL = ("scores", "segment_changes", "training_examples", "dead_letters", "budge
 
 
 class Difference(NamedTuple):
-    """How many things are missing or wrong, and how many are there beyond what must be; with an example of each."""
+    """How many of the things that must be there are missing or wrong, how many are there beyond them, and examples."""
 
     lost: int
     extra: int
+    compared: int
     example: str = ""
 
 
@@ -48,14 +49,14 @@ def compare(expected: Mapping[Any, Any], found: Mapping[Any, Any]) -> Difference
     """
     lost = [key for key, value in expected.items() if key not in found or found[key] != value]
     extra = [key for key in found if key not in expected]
-    return Difference(len(lost), len(extra), _example(lost, extra))
+    return Difference(len(lost), len(extra), len(expected), _example(lost, extra))
 
 
 def compare_counts(expected: Iterable[Any], found: Iterable[Any]) -> Difference:
     """Compare as collections in which each thing counts."""
     wanted, there = Counter(expected), Counter(found)
     lost, extra = wanted - there, there - wanted
-    return Difference(lost.total(), extra.total(), _example(list(lost), list(extra)))
+    return Difference(lost.total(), extra.total(), wanted.total(), _example(list(lost), list(extra)))
 
 
 def _example(lost: list[Any], extra: list[Any]) -> str:
@@ -71,7 +72,7 @@ def check(stage: Stage) -> tuple[dict[str, Difference], Topics]:
     for role in stage.roles.values():
         role.end(15)
     found |= _check_state(stage, topics)
-    found["conflicting repeats"] = Difference(0, topics.conflicts)
+    found["conflicting repeats"] = Difference(0, topics.conflicts, topics.repeats)
     return found, topics
 
 
@@ -168,7 +169,7 @@ def _check_learned(stage: Stage, topics: Topics) -> Difference:
     )
     learned = training.learner.learned_count
     return Difference(
-        max(there - learned, 0), max(learned - there, 0), f"{learned} of {there}" if there != learned else ""
+        max(there - learned, 0), max(learned - there, 0), there, f"{learned} of {there}" if there != learned else ""
     )
 
 
@@ -193,8 +194,8 @@ def _check_commits(stage: Stage, topics: Topics) -> dict[str, Difference]:
         # The sample was taken after ``at``; records are dated by their writer's clock, which is the same.
         early += not any(at <= sample.at + 1.0 and offset >= sample.offset for at, offset in reached[sample.partition])
     return {
-        "commits before durable": Difference(0, early),
-        "commits that went back": Difference(0, stage.observer.regressions),
+        "commits before durable": Difference(0, early, len(stage.observer.samples)),
+        "commits that went back": Difference(0, stage.observer.regressions, len(stage.observer.samples)),
     }
 
 
@@ -234,7 +235,7 @@ def _check_stores(stage: Stage, records: list[Any], table: Mapping[tuple[int, by
             if key != PARTITION_KEY:
                 held = store.rows.get(key)
                 stale += held is None or decode_row(held, code).applied_offset < decode_row(row, code).applied_offset
-    return {"state in the table": compare(table, rows), "local stores": Difference(stale, 0)}
+    return {"state in the table": compare(table, rows), "local stores": Difference(stale, 0, len(stores))}
 
 
 def _totals(row: bytes, topic_id: str) -> ClosedForm:

@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from benchmarks.chaos import database
 from benchmarks.chaos.stage import WORKERS
 
 if TYPE_CHECKING:
@@ -20,10 +21,10 @@ FREEZE_SECONDS = (8.0, 14.0)
 
 
 class Kind(NamedTuple):
-    """A kind of fault: what strikes, and on which database alone it can (``sqlite``, ``postgresql`` or any)."""
+    """A kind of fault: what strikes, and what it needs: ``sqlite``, ``postgresql``, ``disk`` (a mount), or nothing."""
 
     strike: Callable[[Stage, random.Random], None]
-    database: str = ""
+    needs: str = ""
 
 
 def _kill(name: str) -> Callable[[Stage, random.Random], None]:
@@ -130,4 +131,11 @@ KINDS: dict[str, Kind] = {
     "clock_jump": Kind(_clock_jump),
     "store_deleted": Kind(_delete_store),
     "store_corrupted": Kind(_corrupt_store),
+    "database_locked": Kind(database.lock),
+    "database_away": Kind(database.remove, "sqlite"),
+    "database_killed": Kind(database.disconnect, "postgresql"),
+    "database_read_only": Kind(database.refuse_writes, "postgresql"),
+    "disk_full": Kind(database.fill_disk, "disk"),
+    "artifact_corrupted": Kind(database.corrupt_artifact),
+    "announcement_corrupted": Kind(database.corrupt_announcement),
 }

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 _PIECES_A_SECOND = 10
+_BURST_DAYS = 2
+_BURST_PIECE = 500
 
 
 class Feeder:
@@ -41,8 +43,10 @@ class Feeder:
         self._shop = shop
         self._piece = max(rate // _PIECES_A_SECOND, 1)
         self._extra: deque[Sent] = deque()
+        self._others: deque[tuple[str, bytes]] = deque()
         self._is_stopping = False
         self._strange = 0
+        self._burst_until = 0
         self._producer: AIOKafkaProducer | None = None
         self.days = 0
         self.sent = 0
@@ -58,6 +62,14 @@ class Feeder:
         self._strange += 1
         self._extra += futures(self._strange, self.days)
 
+    def add_record(self, topic: str, value: bytes) -> None:
+        """Put a record onto another topic, soon."""
+        self._others.append((topic, value))
+
+    def burst(self) -> None:
+        """Send the next days as fast as the broker takes them: whoever reads has more to do than it can at once."""
+        self._burst_until = self.days + _BURST_DAYS
+
     def stop(self) -> None:
         """Have it end with the day that it is in."""
         self._is_stopping = True
@@ -72,10 +84,13 @@ class Feeder:
         self.is_done = True
 
     async def _feed(self, records: list[Sent]) -> None:
-        for start in range(0, len(records), self._piece):
-            extra = [self._extra.popleft() for _ in range(min(len(self._extra), self._piece))]
-            await self._send([*records[start : start + self._piece], *extra])
-            if not self._is_stopping:
+        while records:
+            is_hurried = self._is_stopping or self.days < self._burst_until
+            size = _BURST_PIECE if is_hurried else self._piece
+            extra = [self._extra.popleft() for _ in range(min(len(self._extra), size))]
+            await self._send([*records[:size], *extra])
+            records = records[size:]
+            if not is_hurried:
                 await asyncio.sleep(1 / _PIECES_A_SECOND)
 
     async def _send(self, records: Sequence[Sent]) -> None:
@@ -85,6 +100,8 @@ class Feeder:
                 async with asyncio.timeout(30):
                     producer = await self._open()
                     sent = [await producer.send(ORDERS, r.value, r.key, r.partition) for r in records]
+                    while self._others:
+                        sent.append(await producer.send(*self._others.popleft()))
                     await asyncio.gather(*sent)
             except (KafkaError, TimeoutError) as problem:
                 log.debug("feeding again", problem=repr(problem))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+import tempfile
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
@@ -30,11 +32,10 @@ from streams.topics import ensure_topics, orders_group
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 log = structlog.get_logger(__name__)
 WORKERS = ("w1", "w2", "w3")
-_DISK_BYTES = "2g"
+_DISK_BYTES = "1g"
 
 
 class Plan(NamedTuple):
@@ -173,6 +174,12 @@ def staged(folder: Path, plan: Plan, *, seed: int) -> Iterator[Stage]:
         if stage.wait_until(stage.has_passed(), seconds=90) is None:
             raise BrokerError("the deployment does not begin to work", f"its logs: {folder / 'logs'}")
         yield stage
+
+
+def can_mount() -> bool:
+    """Tell whether this process may mount a small disk to fill."""
+    with tempfile.TemporaryDirectory() as folder, _small_disk(Path(folder) / "disk") as disk:
+        return disk is not None
 
 
 @contextlib.contextmanager
