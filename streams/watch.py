@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import structlog
+from aiokafka.errors import KafkaError
 
 from clv.errors import BrokerError
 from clv.events import SCHEMA_VERSION
@@ -121,9 +122,16 @@ async def check_stuck(consumer: Any, tp: Any, acked: Progress, now: float) -> No
     """
     position = consumer.acked_to(tp)
     still = acked.still_seconds(tp.partition, position, now)
-    end = consumer.highwater(tp)
-    if still < STUCK_SECONDS or end is None or position >= end or acked.moved_seconds_ago(now) < STUCK_SECONDS:
+    if still < STUCK_SECONDS or acked.moved_seconds_ago(now) < STUCK_SECONDS:
         # While another partition moves, the worker is busy with that one.
+        return
+    # Asked of the broker: what the last fetch said is no news where nothing is fetched any more.
+    try:
+        end = (await consumer.highwaters(tp)).get(tp)
+    except KafkaError as problem:
+        log.warning("broker does not say where the partition ends", partition=tp.partition, problem=repr(problem))
+        return
+    if end is None or position >= end:
         return
     fetched = await consumer.position(tp)
     if any(message.tp == tp for message in consumer.unacked) or fetched is None or fetched < end:

@@ -165,7 +165,7 @@ def staged(folder: Path, plan: Plan, *, seed: int) -> Iterator[Stage]:
             store="rocksdb",
             horizon_days=7,
             refit_days=7,
-            log_level="debug",
+            log_level="info",
         )
         stage = Stage(settings, replace(settings, broker=server.bootstrap), server, proxy)
         stack.callback(stage.close)

@@ -42,9 +42,13 @@ class Consumer:
         """Return the next offset to be acknowledged."""
         return self._acked
 
-    def highwater(self, tp: Place) -> int | None:
-        """Return where the partition ends."""
-        return self._end
+    def highwater(self, tp: Place) -> int:
+        """Return where the partition ended at the last fetch: long ago."""
+        return self.acked_to(tp)
+
+    async def highwaters(self, *places: Place) -> dict[Place, int]:
+        """Return where the partitions end, as far as that is known."""
+        return {} if self._end is None else dict.fromkeys(places, self._end)
 
     async def position(self, tp: Place) -> int | None:
         """Return the next offset to be fetched."""
