@@ -16,6 +16,7 @@ from faust.stores import base
 
 from clv.errors import StoreError
 from clv.state import incarnation_code
+from streams.rows import is_older
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from faust.types import TP
 
 log = structlog.get_logger(__name__)
-PARTITION_KEY = b"\x00partition"
-"""Key of the row that holds a partition's own state; no customer id can contain it (it starts with NUL)."""
 
 
 class PartitionRows(Protocol):
@@ -188,11 +187,23 @@ def _is_damage(problem: Exception) -> bool:
     return str(problem).startswith("Corruption") or "No such file" in str(problem)
 
 
+def _newest(records: Iterable[Any], rows: PartitionRows) -> dict[bytes, bytes | None]:
+    """Return what changelog records change: a row that has applied less than what is there comes from a zombie."""
+    found: dict[bytes, bytes | None] = {}
+    for record in records:
+        key, row = record.key, record.value
+        held = found[key] if key in found else rows.get(key)
+        if row is None or held is None or not is_older(key, row, held):
+            found[key] = row
+    return found
+
+
 class MemoryStore(base.Store):
     """Partitions of a table, each with its rows; what Faust asks of a store, no more."""
 
     def __post_init__(self) -> None:
         self._partitions: dict[int, MemoryRows | RocksRows] = {}
+        self._recovered_to: dict[int, int] = {}
 
     @property
     def data(self) -> dict[bytes, bytes]:
@@ -215,11 +226,18 @@ class MemoryStore(base.Store):
         return self.rows(tp.partition).changelog_offset()
 
     def apply_changelog_batch(self, batch: Iterable[Any], to_key: Any, to_value: Any) -> None:
-        """Apply messages whose values are batches of changelog records."""
+        """Apply messages whose values are batches of changelog records; older rows never replace newer ones."""
         del to_key, to_value
         for event in batch:
-            records = event.message.value.records
-            self.rows(event.message.partition).put({r.key: r.value for r in records}, records[-1].offset)
+            records, partition = event.message.value.records, event.message.partition
+            rows = self.rows(partition)
+            rows.put(_newest(records, rows), records[-1].offset)
+            self._recovered_to[partition] = records[-1].offset
+
+    def next_changelog_offset(self, partition: int) -> int | None:
+        """Return where the changelog goes on after what has been read of it or written to it; None where unknown."""
+        known = (self._recovered_to.get(partition), self.rows(partition).changelog_offset())
+        return max((offset + 1 for offset in known if offset is not None), default=None)
 
     async def on_rebalance(
         self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import structlog
 from aiokafka.errors import KafkaError
+from faust.types import TP
 
 from clv.errors import BrokerError
 from clv.events import SCHEMA_VERSION
 from clv.outcomes import event_id, rfc3339
 from clv.rules import Rules
-from clv.topics import ORDERS
+from clv.topics import ORDERS, changelog_topic
 from clv.watermark import NO_TIME_MS, PartitionState
+from streams.broker import capabilities
 from streams.topics import topic_ids
 
 if TYPE_CHECKING:
@@ -89,6 +91,7 @@ async def watch(app: Any, producer: AIOKafkaProducer) -> None:
             # What stood still meanwhile was not idle, and not stuck.
             acked, idle = Progress(), Progress()
             continue
+        await _look_at_changelogs(app)
         now = time.monotonic()
         for tp in sorted(tp for tp in app.consumer.assignment() if tp.topic == ORDERS):
             await check_stuck(app.consumer, tp, acked, now)
@@ -107,6 +110,21 @@ async def _check_identity(app: Any) -> None:
         return
     if found != app.topic_ids[ORDERS]:
         raise TopicRecreated(f"{ORDERS} is now {found}, was {app.topic_ids[ORDERS]}")
+
+
+async def _look_at_changelogs(app: Any) -> None:
+    """Look whether anybody else writes to the changelogs of our partitions; busy ones see it by themselves."""
+    changelog = changelog_topic(app.settings.group)
+    places = [TP(changelog, tp.partition) for tp in app.consumer.assignment() if tp.topic == ORDERS]
+    if not places or not capabilities(app.settings).has_transactions:
+        return
+    try:
+        ends = await app.consumer.highwaters(*places)
+    except KafkaError as problem:
+        log.warning("broker does not say where the changelog ends", problem=repr(problem))
+        return
+    for place in places:
+        await app.runner.note_changelog_end(place.partition, ends[place])
 
 
 async def check_stuck(consumer: Any, tp: Any, acked: Progress, now: float) -> None:

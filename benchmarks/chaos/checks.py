@@ -19,7 +19,7 @@ from clv.topics import DEAD_LETTERS, ORDERS, SCORES, SEGMENT_CHANGES, TRAINING_E
 from clv.watermark import PartitionState
 from storage.batch import Position
 from streams.sink_batches import OUTPUT_TOPICS, collect
-from streams.store import PARTITION_KEY
+from streams.rows import PARTITION_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -146,7 +146,9 @@ def _check_sql(stage: Stage, topics: Topics) -> dict[str, Difference]:
     states = {(row["partition"], row["key"]): row["row"] for row in _stored(stage, "customer_states")}
     found["SQL states"] = compare(rebuilt(topics.raw[changelog]), states)
     stored = {(row["topic"], row["partition"]): row["next_offset"] for row in _stored(stage, "sink_offsets")}
-    ends = {tuple(place): end for place, end in stage.background.run(stage.observer.ends()).items()}
+    ends: dict[tuple[str, int], int] = {
+        tuple(place): end for place, end in stage.background.run(stage.observer.ends()).items()
+    }
     found["SQL offsets"] = compare(
         {p: end for p, end in ends.items() if p[0] != ORDERS and end}, {p: o for p, o in stored.items() if o}
     )

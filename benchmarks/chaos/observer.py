@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from clv.settings import Settings
 
 _SAMPLE_SECONDS = 0.5
-Place = TopicPartition
 
 
 class Sample(NamedTuple):
@@ -72,19 +71,19 @@ class Observer:
                 await admin.close()
         return {place.partition: known.offset for place, known in found.items() if place.topic == ORDERS}
 
-    async def ends(self) -> dict[Place, int]:
+    async def ends(self) -> dict[TopicPartition, int]:
         """Return where every partition of the orders, the outputs and the changelog ends."""
         names = {ORDERS, *OUTPUT_TOPICS, changelog_topic(self._settings.group)}
         counts = {spec.name: partition_count(spec, self._settings) for spec in specs(self._settings)}
-        places = [Place(name, number) for name in names for number in range(counts[name])]
+        places = [TopicPartition(name, number) for name in names for number in range(counts[name])]
         async with asyncio.timeout(10), self._consumer() as consumer:
-            found: dict[Place, int] = await consumer.end_offsets(places)
+            found: dict[TopicPartition, int] = await consumer.end_offsets(places)
             return found
 
     async def records(self, topic: str, partitions: int) -> list[Any]:
         """Return all committed records of a topic, partition by partition."""
-        places = [Place(topic, number) for number in range(partitions)]
-        found: dict[Place, list[Any]] = {place: [] for place in places}
+        places = [TopicPartition(topic, number) for number in range(partitions)]
+        found: dict[TopicPartition, list[Any]] = {place: [] for place in places}
         async with asyncio.timeout(300), self._consumer() as consumer:
             consumer.assign(places)
             ends = await consumer.end_offsets(places)

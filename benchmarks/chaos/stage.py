@@ -22,6 +22,7 @@ from benchmarks.chaos.shop import Shop
 from clv.errors import BrokerError, ScorerError
 from clv.settings import Settings
 from clv.topics import ORDERS
+from storage.batch import Position
 from storage.engine import Database
 from storage.schema import upgrade
 from storage.sinking import load_positions
@@ -31,7 +32,11 @@ from streams.sink_batches import OUTPUT_TOPICS
 from streams.topics import ensure_topics, orders_group
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
+
+    from aiokafka import TopicPartition
+
+    from storage.batch import Place
 
 log = structlog.get_logger(__name__)
 WORKERS = ("w1", "w2", "w3")
@@ -110,15 +115,14 @@ class Stage:
 
     def has_passed(self) -> Callable[[], bool]:
         """Return a question: whether all that lies on the topics now is processed, committed and stored."""
-        ends: dict[object, int] = {}
+        ends: dict[TopicPartition, int] = {}
 
         def ask() -> bool:
             if not ends:
                 ends.update(self.background.run(self.observer.ends()))
             done = self.background.run(self.observer.committed())
             stored = load_positions(self.database, OUTPUT_TOPICS)
-            for place, end in ends.items():
-                topic, number = place  # type: ignore[misc]  # a TopicPartition
+            for (topic, number), end in ends.items():
                 if topic == ORDERS and done.get(number, 0) < end:
                     return False
                 if topic in OUTPUT_TOPICS and end and _next(stored, topic, number) < end:
@@ -139,9 +143,8 @@ class Stage:
         self.database.close()
 
 
-def _next(stored: dict[tuple[str, int], object], topic: str, number: int) -> int:
-    position = stored.get((topic, number))
-    return int(getattr(position, "next_offset", 0))
+def _next(stored: Mapping[Place, Position], topic: str, number: int) -> int:
+    return stored.get((topic, number), Position()).next_offset
 
 
 @contextlib.contextmanager

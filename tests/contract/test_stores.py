@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from streams.store import PARTITION_KEY, BrokenStore, MemoryRows, MemoryStore, RocksRows, RocksStore
+from streams.rows import PARTITION_KEY
+from streams.store import BrokenStore, MemoryRows, MemoryStore, RocksRows, RocksStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

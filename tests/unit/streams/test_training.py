@@ -17,7 +17,7 @@ from models.snapshot import ScorerSnapshot
 from storage.overview import clv_quantiles, newest_score_ms
 from streams.histories import read_past, stored_through_ms
 from streams.policies import POLICY_NAME, SCORER_NAME, sequence_of, version_bound
-from streams.store import PARTITION_KEY
+from streams.rows import PARTITION_KEY
 from streams.training import Publication, TrainerState, Training
 from tests.unit.streams.shop import CUSTOMERS, PARTITIONS, START_MS, Shop, open_database, shop, store
 
