@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from clv.state import CustomerState, Row, encode_row
 from streams.rows import PARTITION_KEY
 from streams.store import BrokenStore, MemoryRows, MemoryStore, RocksRows, RocksStore
 
@@ -181,3 +182,14 @@ def test_damaged_rows_are_noticed_and_given_up_at_the_next_start(tmp_path: Path)
     after = RocksRows(tmp_path / "rows")
     assert (after.changelog_offset(), dict(after.items())) == (None, {})
     after.close()
+
+
+@pytest.mark.parametrize("kind", [MemoryStore, RocksStore])
+def test_recovery_lets_no_older_row_replace_a_newer_one(kind: type[MemoryStore], tmp_path: Path) -> None:
+    """A worker that was frozen wrote late: its row lies behind the new owner's, in the same read or in a later one."""
+    newer, older = (encode_row(Row(CustomerState(), applied), 1) for applied in (9, 5))
+    store = make(kind, tmp_path)
+    store.apply_changelog_batch([recovered(0, 0, {b"a": newer})], None, None)
+    store.apply_changelog_batch([recovered(0, 1, {b"a": older})], None, None)
+    assert (store.rows(0).get(b"a"), store.next_changelog_offset(0)) == (newer, 2)
+    store.reset_state()
