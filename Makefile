@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check format lock kafka clean setup
+.PHONY: demo test check format lock kafka campaign clean setup
 
 setup: $(STAMP)
 
@@ -40,6 +40,10 @@ lock:
 # Apache Kafka from its Maven artifacts, for tests and for a real broker without Docker.
 kafka:
 	mvn --quiet --batch-mode -f kafka-server/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/.kafka/libs
+
+# 200 faults, some 50 minutes; interrupted, the same command goes on after the last run of 25.
+campaign: $(STAMP)
+	$(BIN)/clv chaos --faults 200 --seed 1 --resume .campaign --out docs/reliability/$(shell date -u +%Y-%m-%d)-campaign.json $(ARGS)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

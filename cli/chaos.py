@@ -39,9 +39,12 @@ def command(
 
     from benchmarks.chaos.campaign import kinds_for, order_of_faults, run_campaign
     from benchmarks.chaos.stage import Plan
+    from clv.errors import InputError
 
     console = Console(stderr=True)
     libs = Path(__file__).parents[1] / ".kafka" / "libs"
+    if not libs.is_dir():
+        raise InputError("Kafka's jars are not here", "fetch them with `make kafka`")
     plan = Plan(libs, customers, rate, outage, database_url)
     chosen = kinds_for(plan, [name for name in kinds.split(",") if name])
     struck = order_of_faults(chosen, faults, seed)

@@ -18,7 +18,7 @@ from benchmarks.chaos.checks import check
 from benchmarks.chaos.faults import KINDS
 from benchmarks.chaos.stage import can_mount, staged
 from benchmarks.measure import machine
-from clv.errors import BrokerError
+from clv.errors import BrokerError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,9 +33,20 @@ REST_SECONDS = 240.0
 
 
 def kinds_for(plan: Plan, names: Sequence[str] = ()) -> list[str]:
-    """Return the kinds that can be struck here, of the named ones or all."""
+    """Return the kinds that can be struck here, of the named ones or all.
+
+    Raises
+    ------
+    InputError
+        When a name is no kind's, or none of them can be struck here.
+    """
+    if unknown := [name for name in names if name not in KINDS]:
+        raise InputError(f"there is no kind {unknown[0]!r}", f"known: {', '.join(KINDS)}")
     there = {"", "postgresql"} if plan.database_url else {"", "sqlite"} | ({"disk"} if can_mount() else set())
-    return [name for name, kind in KINDS.items() if (not names or name in names) and kind.needs in there]
+    found = [name for name, kind in KINDS.items() if (not names or name in names) and kind.needs in there]
+    if not found:
+        raise InputError("none of these kinds can be struck here", "the database kinds differ: see docs/reliability.md")
+    return found
 
 
 def order_of_faults(kinds: Sequence[str], count: int, seed: int) -> list[str]:
