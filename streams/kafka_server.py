@@ -54,8 +54,8 @@ class KafkaServer:
     properties
         More broker properties, over the ones set here.
     proxied
-        ``host:port`` of a proxy: the first broker listens at ``behind_proxy`` too, and tells whoever comes that way that
-        it lives at the proxy.
+        ``host:port`` of a proxy: the first broker listens at ``behind_proxy`` too, and tells whoever comes that way
+        that it lives at the proxy.
 
     Raises
     ------

@@ -11,6 +11,7 @@ from benchmarks.chaos.evidence import local_stores, read_topics, rebuilt, stored
 from benchmarks.chaos.recomputed import identities, recompute, without_models
 from benchmarks.chaos.shop import FUTURE_MARK, POISON_MARK, ClosedForm, customer_id
 from clv import ledger
+from clv.events import parse_time_ms
 from clv.outcomes import TrainingExample
 from clv.pipeline import Record
 from clv.rules import Rules
@@ -18,8 +19,9 @@ from clv.state import decode_row, incarnation_code
 from clv.topics import DEAD_LETTERS, ORDERS, SCORES, SEGMENT_CHANGES, TRAINING_EXAMPLES, changelog_topic
 from clv.watermark import PartitionState
 from storage.batch import Position
-from streams.sink_batches import OUTPUT_TOPICS, collect
 from streams.rows import PARTITION_KEY
+from streams.sink_batches import OUTPUT_TOPICS, collect
+from streams.trainer_store import TrainerStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -158,13 +160,9 @@ def _check_sql(stage: Stage, topics: Topics) -> dict[str, Difference]:
 
 def _check_learned(stage: Stage, topics: Topics) -> Difference:
     """Compare how many examples the learner has seen with how many there are up to where it has come."""
-    from streams.trainer_store import TrainerStore
-
     kept = TrainerStore(stage.settings, stage.database)
     kept.load()
     training = kept.training()
-    from clv.events import parse_time_ms
-
     there = sum(
         isinstance(e, TrainingExample) and parse_time_ms(e.matured_at) < training.state.through_ms
         for e in topics.events[TRAINING_EXAMPLES]

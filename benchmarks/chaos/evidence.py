@@ -17,7 +17,6 @@ from clv.topics import (
     TRAINING_EXAMPLES,
     changelog_topic,
 )
-from storage.engine import Database
 from streams.store import RocksRows
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from benchmarks.chaos.observer import Observer
     from benchmarks.chaos.stage import Stage
+    from storage.engine import Database
 
 _KINDS: dict[str, Any] = {
     SCORES: Score,

@@ -92,5 +92,5 @@ class Proxy:
                 await writer.drain()
 
     async def _silence(self) -> None:
-        while self.is_silent:
+        while self.is_silent:  # noqa: ASYNC110 - set from another thread
             await asyncio.sleep(_POLL_SECONDS)
