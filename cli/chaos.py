@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -38,6 +38,7 @@ def command(
     from rich.console import Console
 
     from benchmarks.chaos.campaign import kinds_for, order_of_faults, run_campaign
+    from benchmarks.chaos.report import kinds_table, places_table, summary
     from benchmarks.chaos.stage import Plan
     from clv.errors import InputError
 
@@ -53,13 +54,7 @@ def command(
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    typer.echo(json.dumps(report) if is_json else _summary(report))
+    parts = (kinds_table(report), places_table(report), summary(report))
+    typer.echo(json.dumps(report) if is_json else "\n\n".join(parts))
     if report["lost"] or report["extra"] or report["stuck"]:
         raise typer.Exit(1)
-
-
-def _summary(report: dict[str, Any]) -> str:
-    figures = ", ".join(
-        f"{name.replace('_', ' ')} {report[name]}" for name in ("lost", "extra", "stuck", "duplicates_raw")
-    )
-    return f"{report['faults']} faults of {len(report['kinds'])} kinds over {report['events']} events: {figures}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import structlog
-from aiokafka.errors import KafkaError
+from aiokafka.errors import ConsumerStoppedError, KafkaError
 from faust.types import TP
 
 from clv.errors import BrokerError
@@ -120,7 +120,7 @@ async def _look_at_changelogs(app: Any) -> None:
         return
     try:
         ends = await app.consumer.highwaters(*places)
-    except KafkaError as problem:
+    except (KafkaError, ConsumerStoppedError) as problem:
         log.warning("broker does not say where the changelog ends", problem=repr(problem))
         return
     for place in places:
@@ -146,7 +146,7 @@ async def check_stuck(consumer: Any, tp: Any, acked: Progress, now: float) -> No
     # Asked of the broker: what the last fetch said is no news where nothing is fetched any more.
     try:
         end = (await consumer.highwaters(tp)).get(tp)
-    except KafkaError as problem:
+    except (KafkaError, ConsumerStoppedError) as problem:
         log.warning("broker does not say where the partition ends", partition=tp.partition, problem=repr(problem))
         return
     if end is None or position >= end:

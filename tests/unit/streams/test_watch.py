@@ -6,6 +6,7 @@ import asyncio
 from typing import NamedTuple
 
 import pytest
+from aiokafka.errors import ConsumerStoppedError
 
 from clv.rules import DAY_MS, Rules
 from clv.watermark import PartitionState, Waiting
@@ -48,7 +49,9 @@ class Consumer:
 
     async def highwaters(self, *places: Place) -> dict[Place, int]:
         """Return where the partitions end, as far as that is known."""
-        return {} if self._end is None else dict.fromkeys(places, self._end)
+        if self._end is None:
+            raise ConsumerStoppedError
+        return dict.fromkeys(places, self._end)
 
     async def position(self, tp: Place) -> int | None:
         """Return the next offset to be fetched."""
