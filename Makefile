@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check format lock kafka screenshots clean setup
+.PHONY: demo test check format lock kafka screenshots campaign clean setup
 
 setup: $(STAMP)
 
@@ -44,6 +44,10 @@ kafka:
 # Pictures of the dashboard that runs on port 8000, in Chromium.
 screenshots: $(STAMP)
 	$(BIN)/python -m tests.browser.pictures http://127.0.0.1:8000 docs/dashboard
+
+# 200 faults, some 50 minutes; interrupted, the same command goes on after the last run of 25.
+campaign: $(STAMP)
+	$(BIN)/clv chaos --faults 200 --seed 1 --resume .campaign --out docs/reliability/$(shell date -u +%Y-%m-%d)-campaign.json $(ARGS)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

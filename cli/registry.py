@@ -33,6 +33,7 @@ COMMANDS: dict[str, str] = {
     "dlq": "cli.dlq",
     "topics": "cli.topics",
     "bench": "cli.bench",
+    "chaos": "cli.chaos",
     "doctor": "cli.doctor",
     "version": "cli.version",
 }

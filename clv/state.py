@@ -112,6 +112,12 @@ def due_of(row: bytes) -> int:
     return int(_HEADER.unpack_from(row)[1])
 
 
+def place_of(row: bytes) -> tuple[int, int]:
+    """Return the source topic's incarnation and the last offset applied, without decoding the body."""
+    _, _, applied, incarnation = _HEADER.unpack_from(row)
+    return incarnation, applied
+
+
 def pack_floats(values: Sequence[float]) -> bytes:
     """Write float32 values."""
     return struct.pack(f"<{len(values)}f", *values)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
 from clv.pipeline import Record
 from streams.delivery import PartitionDelivery, Write
+from streams.fencing import ChangelogFence
 from streams.partitions import PartitionProcessor, Results
+from streams.rows import PARTITION_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from aiokafka import AIOKafkaProducer
 
     from clv.rules import Rules
+    from streams.fencing import Rows
     from streams.partitions import Models
     from streams.store import MemoryStore
 
@@ -36,6 +40,10 @@ class Source(Protocol):
 
     async def seek(self, partition: int, offset: int) -> None:
         """Read on from an offset."""
+        ...
+
+    async def may_send(self) -> None:
+        """Return once nobody else can have our partitions; raise when somebody has."""
         ...
 
 
@@ -63,6 +71,8 @@ class OrdersRunner:
     end_offset
         Returns where a partition of the orders topic ends now, None where that is not known: records before it may
         have been given out by an earlier owner, and keep the models which that owner had adopted.
+    read_changelog
+        Reads a partition's rows from an offset up to another; None where nobody else can write there.
     """
 
     def __init__(  # noqa: PLR0913 - the composition root names each part
@@ -78,6 +88,7 @@ class OrdersRunner:
         batch_records: int,
         on_failure: Callable[[BaseException], None],
         end_offset: Callable[[int], int | None] = lambda _: None,
+        read_changelog: Callable[[int, int, int], Awaitable[Rows]] | None = None,
     ) -> None:
         self._source = source
         self._life = 0
@@ -92,6 +103,7 @@ class OrdersRunner:
         self._batch_records = batch_records
         self._on_failure = on_failure
         self._end_offset = end_offset
+        self._read_changelog = read_changelog
         self._processors: dict[int, PartitionProcessor] = {}
         self._deliveries: dict[int, PartitionDelivery] = {}
 
@@ -191,9 +203,33 @@ class OrdersRunner:
     def _delivery(self, number: int) -> PartitionDelivery:
         delivery = self._deliveries.get(number)
         if delivery is None:
-            delivery = PartitionDelivery(self._producer, self._changelog, number, self._on_failure)
+            delivery = PartitionDelivery(
+                self._producer,
+                self._changelog,
+                number,
+                self._on_failure,
+                may_send=self._source.may_send,
+                fence=self._fence(number),
+            )
             self._deliveries[number] = delivery
         return delivery
+
+    def _fence(self, number: int) -> ChangelogFence | None:
+        if self._read_changelog is None:
+            return None
+        rows = self._store.rows(number)
+        return ChangelogFence(
+            rows.get, partial(self._read_changelog, number), self._store.next_changelog_offset(number)
+        )
+
+    async def note_changelog_end(self, number: int, end: int) -> None:
+        """Note where the changelog ends; if an idle partition's has grown without us, see to it by writing there."""
+        delivery = self._deliveries.get(number)
+        if delivery is None or not delivery.is_idle or not delivery.has_intruder(end):
+            return
+        row = self._store.rows(number).get(PARTITION_KEY)
+        if row is not None:
+            await delivery.submit(Write([], {PARTITION_KEY: row}, lambda _: None))
 
     async def forget(self) -> None:
         """Drop partitions' processors after a rebalance; rows and timers are read again from the recovered store."""

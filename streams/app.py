@@ -19,6 +19,7 @@ from streams.agents import OrdersRunner
 from streams.broker import capabilities
 from streams.clients import aiokafka_settings, bootstrap
 from streams.delivery import MAX_BATCH_BYTES
+from streams.fencing import read_rows, wait_for_certainty
 from streams.heartbeat import heartbeat
 from streams.lock import hold_lock
 from streams.published import PublishedModels
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from clv.settings import Settings
+    from streams.fencing import Rows
 
 log = structlog.get_logger(__name__)
 SESSION_TIMEOUT_SECONDS = 6.0
@@ -62,6 +64,10 @@ class ConsumedOrders:
     async def seek(self, partition: int, offset: int) -> None:
         """Read on from an offset."""
         await self._app.consumer.seek(TP(ORDERS, partition), offset)
+
+    async def may_send(self) -> None:
+        """Return once nobody else can have our partitions; raise when somebody has."""
+        await wait_for_certainty(self._app.consumer.member)
 
 
 class ScorerApp(faust.App):
@@ -121,6 +127,7 @@ class ScorerApp(faust.App):
             batch_records=settings.batch_records,
             on_failure=end_process,
             end_offset=self._end_offset,
+            read_changelog=self._read_changelog if capabilities(settings).has_transactions else None,
         )
         gc.freeze()
         gc.set_threshold(_COLLECTED_EVERY)
@@ -141,6 +148,9 @@ class ScorerApp(faust.App):
             return None
         end: int | None = self.consumer.highwater(TP(ORDERS, partition))
         return end
+
+    async def _read_changelog(self, partition: int, first: int, end: int) -> Rows:
+        return await read_rows(self.settings, TP(changelog_topic(self.settings.group), partition), first, end)
 
     async def on_stop(self) -> None:
         """Stop after in-flight batches have been acknowledged, then let go of producer and followers."""

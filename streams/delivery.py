@@ -12,11 +12,12 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from aiokafka import AIOKafkaProducer
 
     from streams.codecs import Headers, Produced
+    from streams.fencing import ChangelogFence
 
 MAX_BATCH_BYTES = 900_000
 """Of a producer's batches: within what topics take, with room for a batch's own header."""
@@ -56,6 +57,10 @@ class PartitionDelivery:
         Partition of the source, and so of the changelog and of every keyed output.
     on_failure
         Called once with the exception when a send fails for good; must end the process.
+    may_send
+        Awaited before anything is sent: returns once nobody else can have the partition, raises when somebody has.
+    fence
+        Watches over the changelog where others could write to it.
     """
 
     def __init__(
@@ -64,11 +69,16 @@ class PartitionDelivery:
         changelog: str,
         partition: int,
         on_failure: Callable[[BaseException], None],
+        *,
+        may_send: Callable[[], Awaitable[None]] | None = None,
+        fence: ChangelogFence | None = None,
     ) -> None:
         self._producer = producer
         self._changelog = changelog
         self._partition = partition
         self._on_failure = on_failure
+        self._may_send = may_send
+        self._fence = fence
         self._queue: asyncio.Queue[_Submitted] = asyncio.Queue(MAX_IN_FLIGHT)
         self._unfinished = 0
         self._idle = asyncio.Event()
@@ -84,8 +94,22 @@ class PartitionDelivery:
             return
         self._unfinished += 1
         self._idle.clear()
+        await self._be_sure()
         sent = await self._send_outputs(write.outputs)
         await self._queue.put(_Submitted(sent, write))
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that was submitted is durable."""
+        return not self._unfinished and not self._task.done()
+
+    def has_intruder(self, end: int) -> bool:
+        """Tell whether the changelog, which ends here, holds rows behind our last that are not ours."""
+        return self._fence is not None and self._fence.is_behind(end)
+
+    async def _be_sure(self) -> None:
+        if self._may_send is not None:
+            await self._may_send()
 
     async def drain(self) -> None:
         """Wait until all that was submitted is durable, or never will be because of a stop or a failure."""
@@ -130,6 +154,11 @@ class PartitionDelivery:
                 rows.pop(key, None)
                 rows[key] = row
         offset = await self._write_changelog(rows)
+        self._settle(batches, offset)
+        if self._fence is not None and (stale := self._fence.to_repeat()):
+            await self._write_changelog(stale)
+
+    def _settle(self, batches: list[_Submitted], offset: int) -> None:
         for batch in batches[:-1]:
             batch.write.on_durable(NO_OFFSET)
         batches[-1].write.on_durable(offset)
@@ -141,10 +170,14 @@ class PartitionDelivery:
         """Write rows; return the offset of the last, or ``NO_OFFSET`` where there were none."""
         if not rows:
             return NO_OFFSET
+        await self._be_sure()
         records: list[KafkaRecord] = [(key, value, []) for key, value in rows.items()]
         futures = await send_records(self._producer, self._changelog, self._partition, records)
-        places = await asyncio.gather(*(future for future, _ in futures))
-        return max(int(place.offset) + count - 1 for place, (_, count) in zip(places, futures, strict=True))
+        sent = await asyncio.gather(*(future for future, _ in futures))
+        places = [(int(place.offset), count) for place, (_, count) in zip(sent, futures, strict=True)]
+        if self._fence is not None:
+            await self._fence.note(places, rows)
+        return max(first + count - 1 for first, count in places)
 
     async def _send_outputs(self, outputs: list[Produced]) -> list[asyncio.Future[Any]]:
         by_topic: dict[str, list[KafkaRecord]] = defaultdict(list)

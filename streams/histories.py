@@ -13,7 +13,7 @@ from clv.state import decode_row
 from clv.watermark import PartitionState
 from models.histories import past_at
 from storage.states import iter_states, rows_of_key
-from streams.store import PARTITION_KEY
+from streams.rows import PARTITION_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

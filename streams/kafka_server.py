@@ -53,6 +53,9 @@ class KafkaServer:
         How many.
     properties
         More broker properties, over the ones set here.
+    proxied
+        ``host:port`` of a proxy: the first broker listens at ``behind_proxy`` too, and tells whoever comes that way
+        that it lives at the proxy.
 
     Raises
     ------
@@ -61,12 +64,19 @@ class KafkaServer:
     """
 
     def __init__(
-        self, directory: Path, libs: Path, *, brokers: int = 1, properties: Mapping[str, str] | None = None
+        self,
+        directory: Path,
+        libs: Path,
+        *,
+        brokers: int = 1,
+        properties: Mapping[str, str] | None = None,
+        proxied: str = "",
     ) -> None:
         self._directory = directory
         self._libs = libs
         self._properties = dict(properties or {})
-        self._ports = _free_ports(2 * brokers)
+        *self._ports, self.behind_proxy = _free_ports(2 * brokers + 1)
+        self._proxied = proxied
         self._processes: dict[int, ChildProcess] = {}
         self.brokers = brokers
 
@@ -175,15 +185,18 @@ class KafkaServer:
         controller_ports = self._ports[self.brokers :]
         is_controller = node in controllers
         internal_replicas = min(3, self.brokers)
-        plaintext = f"PLAINTEXT://{self.address(node)}"
+        plaintext = advertised = f"PLAINTEXT://{self.address(node)}"
+        if self._proxied and node == 0:
+            plaintext += f",PROXIED://127.0.0.1:{self.behind_proxy}"
+            advertised += f",PROXIED://{self._proxied}"
         return {
             "process.roles": "broker,controller" if is_controller else "broker",
             "node.id": str(node),
             "controller.quorum.voters": ",".join(f"{each}@127.0.0.1:{controller_ports[each]}" for each in controllers),
             "listeners": f"{plaintext},CONTROLLER://127.0.0.1:{controller_ports[node]}" if is_controller else plaintext,
-            "advertised.listeners": plaintext,
+            "advertised.listeners": advertised,
             "controller.listener.names": "CONTROLLER",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT",
             "log.dirs": str((self._directory / f"broker-{node}" / "data").absolute()),
             "auto.create.topics.enable": "false",
             "group.initial.rebalance.delay.ms": "0",

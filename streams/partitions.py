@@ -17,7 +17,7 @@ from clv.topics import ORDERS
 from clv.watermark import Adoption, PartitionState
 from streams.codecs import Produced, to_record
 from streams.delivery import MAX_IN_FLIGHT
-from streams.store import PARTITION_KEY
+from streams.rows import PARTITION_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

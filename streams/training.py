@@ -259,7 +259,8 @@ class Training:
             digest,
             rfc3339(through_ms),
             FEATURE_DIGEST,
-            msgspec.structs.asdict(metrics) if metrics else {},
+            # As floats at once: read back from the outbox they are, and a repeat must be the same bytes.
+            {name: float(figure) for name, figure in msgspec.structs.asdict(metrics).items()} if metrics else {},
         )
 
     def _budget(self, now_ms: int) -> list[BudgetSignal]:

@@ -21,6 +21,7 @@ from clv.topics import ORDERS
 from streams.broker import capabilities
 from streams.clients import aiokafka_settings
 from streams.ends import end_offsets
+from streams.fencing import Member
 from streams.topics import orders_group
 
 FETCH_MAX_WAIT_MS = 100
@@ -35,7 +36,7 @@ class PartitionBatchThread(driver.AIOKafkaConsumerThread):
         del transport  # the address comes from the settings, as for every client
         conf = self.app.conf
         self._assignor = self.app.assignor
-        return aiokafka.AIOKafkaConsumer(
+        return Member(
             client_id=conf.broker_client_id,
             group_id=orders_group(self.app.settings, self.app.topic_ids[ORDERS]),
             partition_assignment_strategy=[self._assignor],
@@ -117,6 +118,17 @@ class Consumer(driver.Consumer):
                 # One that is taken away meanwhile has no place any more; whoever gets it begins at its beginning.
                 with contextlib.suppress(IllegalStateError):
                     await self._seek(tp, first)
+
+    @property
+    def member(self) -> Member:
+        """The consumer that is a member of the group."""
+        found: Member = self._thread._ensure_consumer()  # noqa: SLF001 - Faust's own consumer does
+        return found
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Note that the group knows us."""
+        self.member.note_assignment()
+        await super().on_partitions_assigned(assigned, generation_id)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Wait, by way of Faust, until in-flight batches are acknowledged and committed; then forget the partitions."""

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import structlog
+from aiokafka.errors import ConsumerStoppedError, KafkaError
+from faust.types import TP
 
 from clv.errors import BrokerError
 from clv.events import SCHEMA_VERSION
 from clv.outcomes import event_id, rfc3339
 from clv.rules import Rules
-from clv.topics import ORDERS
+from clv.topics import ORDERS, changelog_topic
 from clv.watermark import NO_TIME_MS, PartitionState
+from streams.broker import capabilities
 from streams.topics import topic_ids
 
 if TYPE_CHECKING:
@@ -88,6 +91,7 @@ async def watch(app: Any, producer: AIOKafkaProducer) -> None:
             # What stood still meanwhile was not idle, and not stuck.
             acked, idle = Progress(), Progress()
             continue
+        await _look_at_changelogs(app)
         now = time.monotonic()
         for tp in sorted(tp for tp in app.consumer.assignment() if tp.topic == ORDERS):
             await check_stuck(app.consumer, tp, acked, now)
@@ -108,6 +112,21 @@ async def _check_identity(app: Any) -> None:
         raise TopicRecreated(f"{ORDERS} is now {found}, was {app.topic_ids[ORDERS]}")
 
 
+async def _look_at_changelogs(app: Any) -> None:
+    """Look whether anybody else writes to the changelogs of our partitions; busy ones see it by themselves."""
+    changelog = changelog_topic(app.settings.group)
+    places = [TP(changelog, tp.partition) for tp in app.consumer.assignment() if tp.topic == ORDERS]
+    if not places or not capabilities(app.settings).has_transactions:
+        return
+    try:
+        ends = await app.consumer.highwaters(*places)
+    except (KafkaError, ConsumerStoppedError) as problem:
+        log.warning("broker does not say where the changelog ends", problem=repr(problem))
+        return
+    for place in places:
+        await app.runner.note_changelog_end(place.partition, ends[place])
+
+
 async def check_stuck(consumer: Any, tp: Any, acked: Progress, now: float) -> None:
     """Look whether a partition's acknowledgements have stood still with something to do.
 
@@ -121,9 +140,16 @@ async def check_stuck(consumer: Any, tp: Any, acked: Progress, now: float) -> No
     """
     position = consumer.acked_to(tp)
     still = acked.still_seconds(tp.partition, position, now)
-    end = consumer.highwater(tp)
-    if still < STUCK_SECONDS or end is None or position >= end or acked.moved_seconds_ago(now) < STUCK_SECONDS:
+    if still < STUCK_SECONDS or acked.moved_seconds_ago(now) < STUCK_SECONDS:
         # While another partition moves, the worker is busy with that one.
+        return
+    # Asked of the broker: what the last fetch said is no news where nothing is fetched any more.
+    try:
+        end = (await consumer.highwaters(tp)).get(tp)
+    except (KafkaError, ConsumerStoppedError) as problem:
+        log.warning("broker does not say where the partition ends", partition=tp.partition, problem=repr(problem))
+        return
+    if end is None or position >= end:
         return
     fetched = await consumer.position(tp)
     if any(message.tp == tp for message in consumer.unacked) or fetched is None or fetched < end:

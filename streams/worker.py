@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import uvloop
 from faust import Worker
 
 from clv.settings import Settings
+from streams import loops
 from streams.app import create_app
 
 app = create_app(Settings.from_env())
@@ -29,7 +29,7 @@ def run() -> None:
         Otherwise always, with the exit status.
     """
     app.be_alone()
-    uvloop.install()
+    loops.install()
     CallersLogging(app, redirect_stdouts=False, quiet=True).execute_from_commandline()
 
 

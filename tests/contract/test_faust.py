@@ -10,6 +10,7 @@ import aiokafka
 import faust
 import mode
 import pytest
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.producer.message_accumulator import BatchBuilder
 from faust.stores import base
 from faust.tables import recovery
@@ -70,6 +71,9 @@ def parameters(function: Any) -> list[str]:
         (faust.App, "_on_partitions_revoked", ["revoked"], LIVING),
         (faust.Stream, "noack", [], LIVING),
         (faust.Stream, "events", [], LIVING),
+        (driver.Consumer, "on_partitions_assigned", ["assigned", "generation_id"], LIVING),
+        (driver.AIOKafkaConsumerThread, "_ensure_consumer", [], LIVING),
+        (GroupCoordinator, "_do_heartbeat", [], LIVING),
         (aiokafka.AIOKafkaProducer, "create_batch", [], SENDING),
         (aiokafka.AIOKafkaProducer, "send_batch", ["batch", "topic", "partition"], SENDING),
         (BatchBuilder, "append", ["timestamp", "key", "value", "headers"], SENDING),

@@ -16,7 +16,7 @@ from clv.testing import PartitionRig, order, tick
 from storage.engine import Database
 from storage.schema import upgrade
 from storage.sinking import load_positions, write_batch
-from streams.store import PARTITION_KEY
+from streams.rows import PARTITION_KEY
 from tests.contract.storage.outputs import CHANGELOG, Record, batch
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 
 from clv.topics import SCORES
 from clv.watermark import PartitionState
-from streams.store import PARTITION_KEY
+from streams.rows import PARTITION_KEY
 from tests.unit.streams.producer_fake import FakeProducer, turns
 from tests.unit.streams.worker_fake import (
     CHANGELOG,

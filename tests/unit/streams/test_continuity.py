@@ -48,6 +48,9 @@ class RecordedSource:
         assert partition == 0
         return 0
 
+    async def may_send(self) -> None:
+        """Nobody else has our partitions."""
+
     async def seek(self, partition: int, offset: int) -> None:
         """Remember it."""
         self.sought.append((partition, offset))

@@ -10,7 +10,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 
 from streams.codecs import Produced
 from streams.delivery import MAX_IN_FLIGHT, NO_OFFSET, PartitionDelivery, Write
-from streams.store import PARTITION_KEY
+from streams.rows import PARTITION_KEY
 from tests.unit.streams.producer_fake import FakeProducer, turns
 
 if TYPE_CHECKING:

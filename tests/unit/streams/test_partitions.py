@@ -13,7 +13,8 @@ from clv.state import decode_row, incarnation_code
 from clv.testing import order
 from clv.topics import DEAD_LETTERS
 from streams.partitions import REPEATABLE_BATCHES, PartitionProcessor, Results
-from streams.store import PARTITION_KEY, MemoryRows
+from streams.rows import PARTITION_KEY
+from streams.store import MemoryRows
 from tests.unit.streams.worker_fake import DAY, RULES, judgement, orders, scores
 
 

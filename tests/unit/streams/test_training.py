@@ -16,8 +16,10 @@ from clv.settings import Settings
 from models.ensemble import Ensemble
 from models.snapshot import ScorerSnapshot
 from storage.overview import clv_quantiles, newest_score_ms
+from streams.codecs import to_record
 from streams.histories import read_past, stored_through_ms
-from streams.store import PARTITION_KEY
+from streams.rows import PARTITION_KEY
+from streams.trainer_store import learn
 from streams.training import Publication, TrainerState, Training
 from tests.unit.streams.shop import CUSTOMERS, PARTITIONS, START_MS, Shop, open_database, shop, store
 
@@ -236,6 +238,16 @@ def test_the_outbox_holds_the_last_of_each(database: Database) -> None:
     assert sorted({event.name for event in models}) == sorted(event.name for event in models)
     assert announcements(published) == [event for event in models if event in published.events]
     assert sum(isinstance(event, BudgetSignal) for event in outbox) == 3
+
+
+def test_a_repeated_announcement_is_the_same_bytes(database: Database) -> None:
+    """What a trainer announces, and what it announces again from its stored state after a start."""
+    store(database, shop(150))
+    training = Training(SETTINGS, database, TrainerState())
+    learn(training, shop(150).examples())
+    published = training.step(at_day(140), is_forced=True)
+    kept = msgspec.json.decode(msgspec.json.encode(training.state), type=TrainerState)
+    assert {to_record(event).value for event in published.events} <= {to_record(event).value for event in kept.outbox}
 
 
 def test_examples_of_another_build_are_left_out(database: Database) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from typing import NamedTuple
 
 import pytest
+from aiokafka.errors import ConsumerStoppedError
 
 from clv.rules import DAY_MS, Rules
 from clv.watermark import PartitionState, Waiting
@@ -42,9 +43,15 @@ class Consumer:
         """Return the next offset to be acknowledged."""
         return self._acked
 
-    def highwater(self, tp: Place) -> int | None:
-        """Return where the partition ends."""
-        return self._end
+    def highwater(self, tp: Place) -> int:
+        """Return where the partition ended at the last fetch: long ago."""
+        return self.acked_to(tp)
+
+    async def highwaters(self, *places: Place) -> dict[Place, int]:
+        """Return where the partitions end, as far as that is known."""
+        if self._end is None:
+            raise ConsumerStoppedError
+        return dict.fromkeys(places, self._end)
 
     async def position(self, tp: Place) -> int | None:
         """Return the next offset to be fetched."""

@@ -57,6 +57,9 @@ class Source:
         """Return where a partition is read from."""
         return 0
 
+    async def may_send(self) -> None:
+        """Nobody else has our partitions."""
+
     async def seek(self, partition: int, offset: int) -> None:
         """Note a seek."""
         self.sought.append((partition, offset))
