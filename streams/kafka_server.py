@@ -177,7 +177,8 @@ class KafkaServer:
     def _cluster_id(self) -> str:
         path = self._directory / "cluster-id"
         if not path.exists():
-            path.write_text(base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))
+            # Its first letter is given: one id of 64 would begin with a dash, and pass for an option.
+            path.write_text("K" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:])
         return path.read_text()
 
     def _server_properties(self, node: int) -> dict[str, str]:
