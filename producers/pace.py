@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-STALL_SECONDS = 20.0
+STALL_SECONDS = 60.0
 _POLL_SECONDS = 0.2
 
 
