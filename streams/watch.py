@@ -95,6 +95,9 @@ async def watch(app: Any, producer: AIOKafkaProducer) -> None:
         now = time.monotonic()
         for tp in sorted(tp for tp in app.consumer.assignment() if tp.topic == ORDERS):
             await check_stuck(app.consumer, tp, acked, now)
+            if app.in_recovery or app.rebalancing:
+                # Begun while we asked the broker. A processor made now would stand on rows half recovered.
+                break
             state = app.runner.processor(tp.partition).state
             still = idle.still_seconds(tp.partition, state.applied_offset, now)
             as_of_ms = idle_tick_ms(state, int(time.time() * 1000), rules)

@@ -76,12 +76,11 @@ def fill_disk(stage: Stage, draw: random.Random) -> None:
     assert stage.disk is not None
     ballast = stage.disk / "ballast"
     until = time.monotonic() + draw.uniform(5, 10)
-    with ballast.open("wb") as file:
+    with ballast.open("wb", buffering=0) as file:
         while time.monotonic() < until:
             with contextlib.suppress(OSError):
                 while True:
                     file.write(bytes(_FREE_BYTES))
-                    file.flush()
             stage.wait(0.1)
     ballast.unlink()
 

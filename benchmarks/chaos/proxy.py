@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import socket
 import struct
-import threading
 from typing import Self
+
+from benchmarks.chaos.background import Background
 
 _CHUNK_BYTES = 65_536
 _POLL_SECONDS = 0.05
@@ -25,8 +26,7 @@ class Proxy:
         self.is_silent = False
         self.target = ("127.0.0.1", 0)
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
+        self._background = Background()
         self._writers: set[asyncio.StreamWriter] = set()
 
     @property
@@ -35,32 +35,26 @@ class Proxy:
         return f"127.0.0.1:{self._listener.getsockname()[1]}"
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._background.start(self._serve())
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
+        self._background.close()
         self._listener.close()
 
     def reset(self) -> None:
         """Reset every connection there is."""
-        self._loop.call_soon_threadsafe(self._reset)
+        self._background.run(self._reset())
 
-    def _reset(self) -> None:
+    async def _reset(self) -> None:
         for writer in self._writers:
             connection = writer.get_extra_info("socket")
             with contextlib.suppress(OSError):
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()
 
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.create_task(self._serve())
-        self._loop.run_forever()
-
     async def _serve(self) -> None:
-        await asyncio.start_server(self._join, sock=self._listener)
+        self._server = await asyncio.start_server(self._join, sock=self._listener)
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await self._silence()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,34 +20,33 @@ from clv.pipeline import Record
 from clv.rules import Rules
 from clv.state import decode_row, incarnation_code
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 COMMANDS = {"chaos": "cli.chaos"}
 FAULTS = 16
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.kafka
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("kafka_libs")
-def test_a_short_campaign_loses_adds_and_sticks_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_short_campaign_loses_adds_and_sticks_nothing(tmp_path: Path) -> None:
     """Sixteen faults of as many kinds, every row, event and offset checked afterwards; work went on after each."""
     out = tmp_path / "report.json"
     options = ("--faults", str(FAULTS), "--seed", "15", "--outage-seconds", "10", "--customers", "800", "--rate", "300")
-    code = run(["chaos", *options, "--json", "--out", str(out)], COMMANDS)
+    command = [sys.executable, "-m", "cli.main", "chaos", *options, "--json", "--out", str(out)]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False)
     report: dict[str, Any] = json.loads(out.read_text())
     wrong = {name: place for run in report["runs"] for name, place in run["places"].items() if place["example"]}
     assert ({name: report[name] for name in ("lost", "extra", "stuck")}, wrong) == (
         {"lost": 0, "extra": 0, "stuck": 0},
         {},
     )
-    assert code == 0
+    assert done.returncode == 0
     assert report["faults"] == FAULTS == len(report["kinds"])
     assert set(report["kinds"]) <= set(KINDS)
     assert all(fault["lag"] > 0 for run in report["runs"] for fault in run["faults"])
     assert all(place["compared"] for name, place in report["runs"][0]["places"].items() if name.startswith("topic"))
-    assert json.loads(capsys.readouterr().out) == report
+    assert json.loads(done.stdout) == report
 
 
 def test_the_closed_form_is_what_the_records_add_up_to() -> None:

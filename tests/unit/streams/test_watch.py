@@ -9,8 +9,9 @@ import pytest
 from aiokafka.errors import ConsumerStoppedError
 
 from clv.rules import DAY_MS, Rules
+from clv.settings import Settings
 from clv.watermark import PartitionState, Waiting
-from streams.watch import STUCK_SECONDS, Progress, StuckPartition, check_stuck, idle_tick_ms
+from streams.watch import STUCK_SECONDS, Progress, StuckPartition, check_stuck, idle_tick_ms, watch
 
 RULES = Rules()
 NOW_MS = 20_000 * DAY_MS
@@ -147,3 +148,58 @@ def test_a_partition_is_not_stuck_while_another_moves() -> None:
             await check_stuck(waiting, TP, progress, 100.0 + 2 * STUCK_SECONDS)
 
     asyncio.run(look())
+
+
+class Rebalanced:
+    """A worker whose partitions are shared out anew while it asks the broker something."""
+
+    def __init__(self) -> None:
+        self.settings = Settings(broker="kafka:9092")
+        self.in_recovery = self.rebalancing = False
+        self.topic_ids = {TP.topic: "t1"}
+        self.consumer, self.runner = self, self
+        self.made: list[int] = []
+        self.asked = asyncio.Event()
+
+    def assignment(self) -> set[Place]:
+        """One partition of the orders."""
+        return {TP}
+
+    def acked_to(self, tp: Place) -> int:
+        """Nothing yet."""
+        return 0
+
+    async def highwaters(self, *places: Place) -> dict[Place, int]:
+        """Answer late: meanwhile a rebalance has begun."""
+        self.rebalancing = True
+        self.asked.set()
+        return dict.fromkeys(places, 0)
+
+    async def note_changelog_end(self, number: int, end: int) -> None:
+        """Nothing to see to."""
+
+    def processor(self, number: int) -> None:
+        """Note what would be made of rows half recovered."""
+        self.made.append(number)
+
+
+def test_no_partition_is_set_up_while_it_is_recovered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rebalance that begins while the watch waits for the broker: the rows are not yet what they will be."""
+
+    async def identity(_: Settings) -> dict[str, str]:
+        return {TP.topic: "t1"}
+
+    monkeypatch.setattr("streams.watch.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("streams.watch.topic_ids", identity)
+
+    async def look() -> list[int]:
+        app = Rebalanced()
+        watching = asyncio.create_task(watch(app, None))  # type: ignore[arg-type]  # nothing is sent
+        await app.asked.wait()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        return app.made
+
+    assert asyncio.run(look()) == []
