@@ -194,7 +194,7 @@ def test_no_partition_is_set_up_while_it_is_recovered(monkeypatch: pytest.Monkey
 
     async def look() -> list[int]:
         app = Rebalanced()
-        watching = asyncio.create_task(watch(app, None))  # type: ignore[arg-type]  # nothing is sent
+        watching = asyncio.create_task(watch(app, None))
         await app.asked.wait()
         for _ in range(5):
             await asyncio.sleep(0)
