@@ -63,6 +63,7 @@ class Member(aiokafka.AIOKafkaConsumer):
         self._session_seconds = self._coordinator._session_timeout_ms / 1000  # noqa: SLF001 - as above
 
         async def noted() -> bool:
+            """Beat, and note when that was if the group still knows us."""
             sent_at = _now()
             is_known: bool = await beat()
             if is_known:

@@ -32,6 +32,7 @@ class Background:
         """Cancel what still runs, and end the thread."""
 
         async def cancel_all() -> None:
+            """Cancel what still runs, from the loop's own thread."""
             others = asyncio.all_tasks() - {asyncio.current_task()}
             for task in others:
                 task.cancel()
