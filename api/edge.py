@@ -9,10 +9,12 @@ import anyio
 from limits import RateLimitItemPerSecond
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 
 from api.problems import respond
 from api.security import is_loopback
+from clv.errors import StoreError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -67,7 +69,7 @@ class Edge:
                 headers.setdefault("Cache-Control", "no-cache")
             await send(message)
 
-        refusal = self._refusal(scope)
+        refusal = self._refusal(scope, must_be_local=not await self._is_key_needed())
         if refusal is not None:
             await refusal(scope, receive, with_headers)
             return
@@ -88,9 +90,18 @@ class Edge:
             return
         await self._app(scope, _replayed(body, receive), with_headers)
 
-    def _refusal(self, scope: Scope) -> ASGIApp | None:
+    async def _is_key_needed(self) -> bool:
+        known = self._keys.remembered_need()
+        if known is not None:
+            return known
+        try:
+            return await run_in_threadpool(self._keys.is_needed)
+        except StoreError:
+            return True  # routes that give anything out ask again, and say what is wrong
+
+    def _refusal(self, scope: Scope, *, must_be_local: bool) -> ASGIApp | None:
         headers = Headers(scope=scope)
-        if not self._keys.is_needed() and not is_loopback(headers.get("host", "")):
+        if must_be_local and not is_loopback(headers.get("host", "")):
             # Without keys only this machine may ask; a page elsewhere can make a browser here ask under its own name.
             return respond("wrong-host", "without API keys the API answers to localhost and 127.0.0.1 alone")
         if len(scope.get("raw_path") or b"") + len(scope.get("query_string") or b"") > MAX_PATH_BYTES:

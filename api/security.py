@@ -37,10 +37,21 @@ class KeyRing:
         self._found: dict[str, tuple[float, ApiKey | None]] = {}
         self._is_needed: tuple[float, bool] = (-TRUST_SECONDS, False)
 
-    def is_needed(self) -> bool:
-        """Tell whether callers need a key: once one was made, for ever."""
+    def remembered_need(self) -> bool | None:
+        """Return what ``is_needed`` would without asking the database; None when it would ask."""
         asked_at, known = self._is_needed
-        if not known and self._clock() - asked_at >= TRUST_SECONDS:
+        return known if known or self._clock() - asked_at < TRUST_SECONDS else None
+
+    def is_needed(self) -> bool:
+        """Tell whether callers need a key: once one was made, for ever.
+
+        Raises
+        ------
+        StoreUnavailable
+            When the database does not say.
+        """
+        known = self.remembered_need()
+        if known is None:
             known = has_keys(self._database)
             self._is_needed = (self._clock(), known)
         return known

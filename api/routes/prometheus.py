@@ -56,6 +56,7 @@ class _Stored:
         try:
             summary, health = summary_of(self._context), health_of(self._context)
         except ScorerError:
+            # Who may read the figures is known for a moment after the database has gone; then the answer is 503.
             yield GaugeMetricFamily("clv_database_up", "Whether the database answers.", value=0)
             return
         yield GaugeMetricFamily("clv_database_up", "Whether the database answers.", value=1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
@@ -208,3 +210,86 @@ def test_a_wrong_method_is_a_problem(client: TestClient) -> None:
     answer = client.delete("/api/customers/c001")
     assert (answer.status_code, answer.headers["content-type"]) == (405, "application/problem+json")
     assert "GET" in answer.headers["allow"]
+
+
+@pytest.mark.parametrize(
+    "nasty",
+    [
+        "'; DROP TABLE customers; --",
+        '" OR 1=1 --',
+        "<script>alert(1)</script>",
+        "%00",
+        "../../etc/passwd",
+        "{{7*7}}",
+        "\u202e",
+    ],
+)
+def test_nasty_text_in_any_field_is_only_text(client: TestClient, nasty: str) -> None:
+    """Pieces of SQL, markup, paths and templates in every field bring no failure, and change nothing."""
+    before = client.get("/api/customers?limit=200").json()
+    gets = {
+        "/api/customers": (
+            "segment",
+            "search",
+            "min_clv",
+            "last_order_from",
+            "last_order_to",
+            "sort",
+            "order",
+            "limit",
+            "cursor",
+        ),
+        "/api/segments": ("days", "to"),
+        "/api/meta-ads/budget-allocation": ("total_budget",),
+        "/api/dead-letters": ("reason", "limit", "cursor"),
+        "/api/dashboard/activity": ("minutes",),
+    }
+    answers = [client.get(path, params={name: nasty}) for path, names in gets.items() for name in names]
+    answers += [client.post("/api/predict", json={**FIGURES, name: nasty}) for name in FIGURES]
+    answers += [client.get(f"/api/customers/{quote(nasty, safe='')}{rest}") for rest in ("", "/history", "/why")]
+    assert [answer.status_code for answer in answers if answer.status_code not in (200, 404, 422)] == []
+    assert all("<script>" not in answer.text for answer in answers if "html" in answer.headers["content-type"])
+    assert client.get("/api/customers?limit=200").json() == before
+
+
+def test_a_caller_who_sends_too_slowly_is_let_go(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body that does not come is given up after a while, with 408, and holds no thread of the database meanwhile."""
+    monkeypatch.setattr("api.edge.MAX_BODY_SECONDS", 0.2)
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(5)
+        return {"type": "http.request", "body": b"", "more_body": True}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"127.0.0.1"), (b"content-length", b"100"), (b"content-type", b"application/json")]
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/api/predict",
+        "raw_path": b"/api/predict",
+        "query_string": b"",
+        "headers": headers,
+        "client": ("127.0.0.1", 1),
+    }
+    asyncio.run(app(scope, receive, send))  # type: ignore[arg-type]  # plain ASGI
+    assert sent[0]["status"] == 408
+    assert b"urn:clv:problem:too-slow" in sent[1]["body"]
+
+
+def test_without_its_database_it_says_so_and_no_more(client: TestClient, database: Database) -> None:
+    """503 with a time to wait, readiness gone, life not; the answer does not tell where the database is."""
+    if database.file is None:
+        pytest.skip("the file of SQLite can be moved away")
+    away = database.file.rename(database.file.with_suffix(".away"))
+    answer = client.get("/api/customers")
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:clv:problem:unavailable")
+    assert answer.headers["retry-after"] == "2"
+    assert str(away.parent) not in answer.text
+    assert client.get("/readyz").status_code == 503
+    assert client.get("/healthz").status_code == 200
+    assert client.get("/metrics").status_code == 503
+    away.rename(database.file)
+    assert client.get("/api/customers").status_code == 200
