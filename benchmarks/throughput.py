@@ -38,7 +38,7 @@ PEERS = {"stock_faust": "stock_faust", "per_record_loop": "per_record_loop"}
 MOST_SECONDS = 20.0
 """Of a run: a slow subject is judged by what it has done by then."""
 _START_SECONDS = 60.0
-_POLL_SECONDS = 0.25
+_POLL_SECONDS = 0.1
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 

@@ -23,6 +23,7 @@ from streams.fencing import read_rows, wait_for_certainty
 from streams.heartbeat import heartbeat
 from streams.lock import hold_lock
 from streams.published import PublishedModels
+from streams.recovering import take_batch
 from streams.topics import ensure_topics
 from streams.watch import watch
 
@@ -219,6 +220,11 @@ def create_app(settings: Settings) -> ScorerApp:
         partitions=settings.partitions,
         compacting=True,
     )
+
+    async def take_changelog(event: Any) -> None:
+        """Apply what recovery has read."""
+        await take_batch(app, customers.data, event, end_process)
+
     customers = app.Table(
         "customers",
         default=None,
@@ -227,6 +233,7 @@ def create_app(settings: Settings) -> ScorerApp:
         value_type=bytes,
         changelog_topic=changelog,
         recovery_buffer_size=2,
+        on_changelog_event=take_changelog,
     )
 
     async def take_orders(stream: Any) -> None:

@@ -19,7 +19,7 @@ from clv.state import incarnation_code
 from streams.rows import is_older
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from faust.types import TP
@@ -225,14 +225,14 @@ class MemoryStore(base.Store):
         """Return from where recovery has to read."""
         return self.rows(tp.partition).changelog_offset()
 
+    def apply(self, partition: int, records: Sequence[Any]) -> None:
+        """Apply consecutive changelog records; older rows never replace newer ones."""
+        rows = self.rows(partition)
+        rows.put(_newest(records, rows), records[-1].offset)
+        self._recovered_to[partition] = records[-1].offset
+
     def apply_changelog_batch(self, batch: Iterable[Any], to_key: Any, to_value: Any) -> None:
-        """Apply messages whose values are batches of changelog records; older rows never replace newer ones."""
-        del to_key, to_value
-        for event in batch:
-            records, partition = event.message.value.records, event.message.partition
-            rows = self.rows(partition)
-            rows.put(_newest(records, rows), records[-1].offset)
-            self._recovered_to[partition] = records[-1].offset
+        """Do nothing: ``streams.recovering`` has applied each batch when it came."""
 
     def next_changelog_offset(self, partition: int) -> int | None:
         """Return where the changelog goes on after what has been read of it or written to it; None where unknown."""
@@ -248,6 +248,7 @@ class MemoryStore(base.Store):
         for tp in revoked:
             if tp.topic == topic and tp.partition in self._partitions:
                 self._partitions.pop(tp.partition).close()
+                self._recovered_to.pop(tp.partition, None)
 
     async def backup_partition(self, tp: TP | int, flush: bool = True, purge: bool = False, keep: int = 1) -> None:  # noqa: FBT001, FBT002 - Faust's signature
         """Refuse: the changelog is the back-up."""
@@ -262,6 +263,7 @@ class MemoryStore(base.Store):
         for rows in self._partitions.values():
             rows.close()
         self._partitions.clear()
+        self._recovered_to.clear()
 
 
 class RocksStore(MemoryStore):

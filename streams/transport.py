@@ -9,7 +9,7 @@ Private names of Faust that it leans on are pinned by ``tests/contract/test_faus
 from __future__ import annotations
 
 import contextlib
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import aiokafka
 from aiokafka.errors import IllegalStateError
@@ -23,6 +23,9 @@ from streams.clients import aiokafka_settings
 from streams.ends import end_offsets
 from streams.fencing import Member
 from streams.topics import orders_group
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 FETCH_MAX_WAIT_MS = 100
 """How long a fetch may wait for records: bounds what an idle partition costs the busy ones on the same broker."""
@@ -58,7 +61,7 @@ class PartitionBatchThread(driver.AIOKafkaConsumerThread):
 class PartitionBatch(NamedTuple):
     """Consecutive records of one partition, and from which offset on they were fetched.
 
-    ``from_offset`` is where the batch before ended, so that a batch lost on the way shows.
+    ``from_offset`` is where the batch before ended or reading was set to, so that a batch lost on the way shows.
     """
 
     from_offset: int
@@ -72,6 +75,9 @@ class Consumer(driver.Consumer):
         super().__init__(*args, **kwargs)
         self._acked_to: dict[TP, int] = {}
         self._begun_at: dict[TP, int] = {}
+        self._sought: dict[TP, int] = {}
+        self._moves = 0
+        self._moves_at_fetch = 0
 
     def _new_consumer_thread(self) -> PartitionBatchThread:
         return PartitionBatchThread(self, loop=self.loop, beacon=self.beacon)
@@ -112,12 +118,37 @@ class Consumer(driver.Consumer):
         leaves a partition without a committed offset where it has been read to: such a one goes to where it began.
         """
         self.stop_flow()
-        await super().perform_seek()
+        with self._moving():
+            await super().perform_seek()
         for tp, first in self._begun_at.items():
             if not self._committed_offset.get(tp) and not self._is_changelog_tp(tp):
                 # One that is taken away meanwhile has no place any more; whoever gets it begins at its beginning.
                 with contextlib.suppress(IllegalStateError):
                     await self._seek(tp, first)
+
+    async def seek(self, partition: TP, offset: int) -> None:
+        """Read a partition from an offset on."""
+        with self._moving():
+            await super().seek(partition, offset)
+
+    async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
+        """Read partitions from these offsets on, and wait until it is so."""
+        self._sought.update(partitions)
+        with self._moving():
+            await super().seek_wait(partitions)
+
+    def sought_to(self, tp: TP) -> int:
+        """Return from which offset on a partition was last told to be read: of a changelog, where recovery begins."""
+        return self._sought.get(tp, 0)
+
+    @contextlib.contextmanager
+    def _moving(self) -> Iterator[None]:
+        """Count a change of where partitions are read; what is fetched meanwhile may come from before it."""
+        self._moves += 1
+        try:
+            yield
+        finally:
+            self._moves += 1
 
     @property
     def member(self) -> Member:
@@ -133,10 +164,15 @@ class Consumer(driver.Consumer):
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Wait, by way of Faust, until in-flight batches are acknowledged and committed; then forget the partitions."""
         await self.commit()
-        await super().on_partitions_revoked(revoked)
+        with self._moving():
+            await super().on_partitions_revoked(revoked)
         for tp in revoked:
             self._acked_to.pop(tp, None)
             self._begun_at.pop(tp, None)
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's signature
+        self._moves_at_fetch = self._moves
+        return await super()._getmany(active_partitions=active_partitions, timeout=timeout)
 
     async def _drain_messages(self, fetcher: Any) -> None:
         try:
@@ -148,35 +184,55 @@ class Consumer(driver.Consumer):
                         self._begun_at.setdefault(TP(place.topic, place.partition), fetched[0].offset)
                 if not self.flow_active:
                     await self.perform_seek()
-                elif records:
-                    await self._hand_over(records, active)
+                for tp in await self._hand_over(records or {}, active):
+                    if not fetcher._stopped.is_set():  # noqa: SLF001 - as above
+                        await self._fetch_again(tp)
         except self.consumer_stopped_errors:
             if not self.transport.app.should_stop:
                 raise
         finally:
             fetcher.set_shutdown()
 
-    async def _hand_over(self, records: dict[Any, list[Any]], active: set[TP] | None) -> None:
+    async def _hand_over(self, records: dict[Any, list[Any]], active: set[TP] | None) -> list[TP]:
+        """Hand records over; return the partitions of which some, or all, may not be any more, or not yet."""
+        missed = []
         generation = self.app.consumer_generation_id
         for raw_tp, batch in records.items():
-            if not self.flow_active or generation != self.app.consumer_generation_id:
-                return
             tp = TP(raw_tp.topic, raw_tp.partition)
-            if active is not None and tp not in active and tp not in self._buffered_partitions:
-                continue
-            self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
-            due_offset = self._read_offset[tp] or 0
-            fresh = [record for record in batch if record.offset >= due_offset]
-            is_batched = tp.topic == ORDERS or self._is_changelog_tp(tp)
-            groups = ([fresh] if fresh else []) if is_batched else [[record] for record in fresh]
-            for group in groups:
-                message = self._to_message(tp, group[-1])
-                if is_batched:
-                    message.value = PartitionBatch(due_offset, group)
-                handed = await self.wait_first(self.callback(message), self.suspend_flow.wait())
-                if handed.stopped or not self.flow_active:
-                    return
-                due_offset = self._read_offset[tp] = group[-1].offset + 1
+            is_paused = active is not None and tp not in active and tp not in self._buffered_partitions
+            may_pass = self._is_undisturbed and generation == self.app.consumer_generation_id and not is_paused
+            if not (may_pass and await self._hand_over_batch(tp, batch)):
+                missed.append(tp)
+        return missed
+
+    @property
+    def _is_undisturbed(self) -> bool:
+        """Whether what was fetched is still what comes next: neither suspended nor sought elsewhere since."""
+        return self.flow_active and self._moves == self._moves_at_fetch
+
+    async def _hand_over_batch(self, tp: TP, batch: list[Any]) -> bool:
+        self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
+        due_offset = self._read_offset[tp] or 0
+        fresh = [record for record in batch if record.offset >= due_offset]
+        is_batched = tp.topic == ORDERS or self._is_changelog_tp(tp)
+        groups = ([fresh] if fresh else []) if is_batched else [[record] for record in fresh]
+        for group in groups:
+            message = self._to_message(tp, group[-1])
+            if is_batched:
+                message.value = PartitionBatch(due_offset, group)
+            handed = await self.wait_first(self.callback(message), self.suspend_flow.wait())
+            if handed.stopped or not self._is_undisturbed:
+                return False
+            due_offset = self._read_offset[tp] = group[-1].offset + 1
+        return True
+
+    async def _fetch_again(self, tp: TP) -> None:
+        """Read on where the last record handed over ended: the client is further on.
+
+        Else the next records would claim to follow that one, and what was dropped between them be missed.
+        """
+        with contextlib.suppress(IllegalStateError):  # taken away meanwhile: whoever has it reads it
+            await super().seek_wait({tp: self._read_offset[tp] or 0})
 
 
 class Transport(driver.Transport):

@@ -14,7 +14,7 @@ from benchmarks.peers.job import OUTPUT_TOPIC, Place, add, given_out, read, writ
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-COMMIT_SECONDS = 1.0
+COMMIT_SECONDS = 0.2
 
 
 async def run(place: Place) -> None:

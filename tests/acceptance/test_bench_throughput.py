@@ -23,11 +23,11 @@ def test_ours_and_peers_are_measured_on_the_same_topic(
 ) -> None:
     """A small topic, one round: rates, processor time and ratios of ours against each peer; no figure is judged."""
     monkeypatch.setenv("CLV_DATA_DIR", str(tmp_path))
-    small = ("--events", "60000", "--customers", "5000", "--rounds", "1", "--broker", kafka_bootstrap)
+    small = ("--events", "120000", "--customers", "5000", "--rounds", "1", "--broker", kafka_bootstrap)
     assert run(["bench", "throughput", *small, "--json"], COMMANDS) == 0
     found: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert set(found["peers"]) == {"stock_faust", "per_record_loop"}
-    assert (found["events"], found["customers"], found["rounds"]) == (60_000, 5_000, 1)
+    assert (found["events"], found["customers"], found["rounds"]) == (120_000, 5_000, 1)
     ours = found["ours"]
     for name, figures in found["peers"].items():
         assert figures["events_per_s"] > 0

@@ -25,7 +25,6 @@ FAULTS = 16
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.campaign  # until the open fault of docs/reliability.md is mended: it finds that fault now and then
 @pytest.mark.kafka
 @pytest.mark.slow
 @pytest.mark.timeout(600)

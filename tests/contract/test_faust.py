@@ -65,6 +65,9 @@ def parameters(function: Any) -> list[str]:
         (base.Store, "persisted_offset", ["tp"], RECOVERING),
         (base.Store, "on_rebalance", ["assigned", "revoked", "newly_assigned", "generation_id"], RECOVERING),
         (Collection, "apply_changelog_batch", ["batch"], RECOVERING),
+        (Collection, "on_changelog_event", ["event"], RECOVERING),
+        (driver.Consumer, "seek_wait", ["partitions"], FETCHING),
+        (driver.Consumer, "_getmany", ["active_partitions", "timeout"], FETCHING),
         (Collection, "reset_state", [], RECOVERING),
         (faust.App, "on_first_start", [], LIVING),
         (faust.App, "on_stop", [], LIVING),
@@ -102,7 +105,9 @@ def test_a_method_is_where_it_was(owner: type, name: str, expected: list[str], a
         (consumer, "consumer_stopped_errors: ", FETCHING),
         (consumer, "consumer._drain_messages(self)", FETCHING),
         (consumer, "committed = self._committed_offset[tp]", ACKING),
-        (recovery, "table.apply_changelog_batch(buf)", RECOVERING),
+        (recovery, "await table.on_changelog_event(event)\n", RECOVERING),
+        (recovery, "offsets = active_offsets\n", RECOVERING),
+        (recovery, "offsets = standby_offsets\n", RECOVERING),
         (recovery, "table.persisted_offset(tp)", RECOVERING),
         (recovery, "if seen_offset is None or offset > seen_offset:", RECOVERING),
         (driver, "self._assignor", MAKING),
@@ -163,10 +168,22 @@ def test_faust_finds_driver_and_stores_by_scheme() -> None:
     assert found == {"clv": Transport, "clv-memory": MemoryStore, "clv-rocksdb": RocksStore}
 
 
+OURS = (
+    "acked_to",
+    "_hand_over",
+    "_hand_over_batch",
+    "_is_undisturbed",
+    "_fetch_again",
+    "_moving",
+    "sought_to",
+    "member",
+)
+
+
 def test_overrides_really_override() -> None:
     """Each private method that the driver defines is one that Faust's consumer has: a renamed one would never run."""
     ours = [name for name in vars(Consumer) if not name.startswith("__") and callable(getattr(Consumer, name))]
-    strangers = [name for name in ours if not hasattr(driver.Consumer, name) and name not in ("acked_to", "_hand_over")]
+    strangers = [name for name in ours if not hasattr(driver.Consumer, name) and name not in OURS]
     assert strangers == [], f"{FETCHING}; {ACKING}"
 
 

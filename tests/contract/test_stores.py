@@ -92,24 +92,20 @@ def make(kind: type[MemoryStore], folder: Path, *, life: str = "t1") -> MemorySt
     return kind("clv://", app, table, table_name="customers")
 
 
-def recovered(partition: int, offset: int, rows: dict[bytes, bytes | None]) -> Any:
-    """A batch of changelog records as recovery hands it over."""
-    records = [
+def recovered(offset: int, rows: dict[bytes, bytes | None]) -> list[Any]:
+    """Changelog records as recovery hands them over."""
+    return [
         SimpleNamespace(key=key, value=value, offset=offset + place) for place, (key, value) in enumerate(rows.items())
     ]
-    return SimpleNamespace(message=SimpleNamespace(partition=partition, value=SimpleNamespace(records=records)))
 
 
 @pytest.mark.parametrize("kind", [MemoryStore, RocksStore])
 def test_recovery_fills_each_partition(kind: type[MemoryStore], tmp_path: Path) -> None:
     """Changelog batches go to their partition's rows, tombstones included; partitions do not mix."""
     store = make(kind, tmp_path)
-    batches = [
-        recovered(0, 5, {b"a": b"1", b"b": b"1"}),
-        recovered(1, 9, {b"a": b"9"}),
-        recovered(0, 7, {b"a": b"2", b"b": None}),
-    ]
-    store.apply_changelog_batch(batches, None, None)
+    store.apply(0, recovered(5, {b"a": b"1", b"b": b"1"}))
+    store.apply(1, recovered(9, {b"a": b"9"}))
+    store.apply(0, recovered(7, {b"a": b"2", b"b": None}))
     assert [dict(store.rows(n).items()) for n in (0, 1)] == [{b"a": b"2"}, {b"a": b"9"}]
     expected = (8, 9) if kind is RocksStore else (None, None)
     assert expected == tuple(store.persisted_offset(Place(CHANGELOG, n)) for n in (0, 1))
@@ -189,7 +185,7 @@ def test_recovery_lets_no_older_row_replace_a_newer_one(kind: type[MemoryStore],
     """A worker that was frozen wrote late: its row lies behind the new owner's, in the same read or in a later one."""
     newer, older = (encode_row(Row(CustomerState(), applied), 1) for applied in (9, 5))
     store = make(kind, tmp_path)
-    store.apply_changelog_batch([recovered(0, 0, {b"a": newer})], None, None)
-    store.apply_changelog_batch([recovered(0, 1, {b"a": older})], None, None)
+    store.apply(0, recovered(0, {b"a": newer}))
+    store.apply(0, recovered(1, {b"a": older}))
     assert (store.rows(0).get(b"a"), store.next_changelog_offset(0)) == (newer, 2)
     store.reset_state()

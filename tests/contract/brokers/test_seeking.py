@@ -33,6 +33,7 @@ class SeekingConsumer(Consumer):
     def __init__(self, client: AIOKafkaConsumer) -> None:
         self._client = client
         self._begun_at = {PLACE: 0}
+        self._moves = 0
         self._read_offset: dict[TP, int | None] = {}
         self._committed_offset: dict[TP, int | None] = {}
         self.is_flowing = True
