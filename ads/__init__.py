@@ -1,0 +1,1 @@
+"""From scores to ad platforms: audiences, conversions and budgets, behind one interface a platform."""
