@@ -20,6 +20,7 @@ import aiohttp
 import msgspec
 import numpy as np
 
+from benchmarks.load import store_models
 from clv.rules import DAY_MS
 from clv.segments import SegmentPolicy, decide
 from storage.batch import SinkBatch
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from clv.settings import Settings
+    from models.scorer import SnapshotScorer
 
 START_MS = 1_700_000_000_000
 _BATCH = 4_000
@@ -64,20 +66,30 @@ class Kind(NamedTuple):
     ask: Callable[[random.Random], tuple[str, dict[str, Any] | None]]
 
 
+class Asked(NamedTuple):
+    """For how many seconds each kind of request is asked, and how often a second that for single customers."""
+
+    seconds: float
+    per_second: float
+
+
 def measure_api(
-    settings: Settings, *, customers: int, seconds: float, per_second: float, observe: Callable[[str], None]
+    settings: Settings, scorer: SnapshotScorer, *, customers: int, asked: Asked, observe: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Fill the settings' database where it is empty, start the API and ask it; return milliseconds by kind of request.
+    """Fill the settings' empty database, start the API and ask it; return milliseconds by kind of request.
 
     Parameters
     ----------
-    per_second
-        Requests for single customers; the other kinds are asked ten times a second, one kind after the other.
+    scorer
+        Holds the models that predictions are made with.
+    asked
+        Of the other kinds than single customers ten requests a second are made, one kind after the other.
     """
+    store_models(settings, scorer)
     fill(settings, customers, observe)
     report: dict[str, Any] = {"customers": customers, "store": "sqlite" if not settings.database_url else "postgresql"}
     with _serving(settings) as address:
-        found = asyncio.run(_ask_all(address, customers, seconds, per_second, observe))
+        report["predicted_by"], found = asyncio.run(_ask_all(address, customers, asked, observe))
     report["requests"] = {
         name: figures | {"target_p99_ms": TARGETS_MS[name], "is_within": figures["p99_ms"] <= TARGETS_MS[name]}
         for name, figures in found.items()
@@ -157,15 +169,15 @@ def _serving(settings: Settings) -> Iterator[str]:
 
 
 async def _ask_all(
-    address: str, customers: int, seconds: float, per_second: float, observe: Callable[[str], None]
-) -> dict[str, dict[str, float]]:
+    address: str, customers: int, asked: Asked, observe: Callable[[str], None]
+) -> tuple[str, dict[str, dict[str, float]]]:
     connector = aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=60)
     async with aiohttp.ClientSession(address, connector=connector) as session:
-        middle = await _middle(session)
+        middle, predicted_by = await _middle(session), await _predicted_by(session)
         pages = {"sort": "clv", "segment": "Growth-Potential", "limit": str(_PAGE)}
         query = "&".join(f"{name}={value}" for name, value in pages.items())
         kinds = {
-            _CUSTOMER: Kind(per_second, lambda rng: (f"/api/customers/{rng.randrange(customers):07d}", None)),
+            _CUSTOMER: Kind(asked.per_second, lambda rng: (f"/api/customers/{rng.randrange(customers):07d}", None)),
             "first page": Kind(10, lambda _: (f"/api/customers?{query}", None)),
             "page in the middle": Kind(10, lambda _: (f"/api/customers?{query}&cursor={middle}", None)),
             "/api/dashboard/summary": Kind(10, lambda _: ("/api/dashboard/summary", None)),
@@ -174,9 +186,15 @@ async def _ask_all(
         found = {}
         for name, kind in kinds.items():
             await _ask(session, kind, 1.0)  # the first ones open connections and load models
-            found[name] = await _ask(session, kind, seconds)
+            found[name] = await _ask(session, kind, asked.seconds)
             observe(name)
-        return found
+        return predicted_by, found
+
+
+async def _predicted_by(session: aiohttp.ClientSession) -> str:
+    """Return which model answers a prediction."""
+    async with session.post("/api/predict", json=_FIGURES) as answer:
+        return str((await answer.json())["model"])
 
 
 async def _middle(session: aiohttp.ClientSession) -> str:

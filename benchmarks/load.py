@@ -61,6 +61,22 @@ def fill(settings: Settings, count: int, customers: int, *, start_ms: int) -> No
 
 def publish(settings: Settings, scorer: SnapshotScorer) -> str:
     """Store the newest snapshot and its ensemble, and announce it; return its version."""
+    snapshot, digest = scorer.snapshots[-1], store_models(settings, scorer)
+    event = ModelAnnounced(
+        event_id("model", SCORER_NAME, snapshot.version),
+        SCORER_NAME,
+        snapshot.version,
+        digest,
+        rfc3339(snapshot.learned_through_ms),
+        FEATURE_DIGEST,
+        {},
+    )
+    asyncio.run(_announce(settings, event))
+    return snapshot.version
+
+
+def store_models(settings: Settings, scorer: SnapshotScorer) -> str:
+    """Store the newest snapshot and its ensemble; return the snapshot's digest."""
     snapshot = scorer.snapshots[-1]
     blob = msgspec.msgpack.encode(scorer.ensemble_of(snapshot).artifact)
     through_ms = snapshot.learned_through_ms
@@ -74,17 +90,7 @@ def publish(settings: Settings, scorer: SnapshotScorer) -> str:
         digests = put_artifacts(database, artifacts)
     finally:
         database.close()
-    event = ModelAnnounced(
-        event_id("model", SCORER_NAME, snapshot.version),
-        SCORER_NAME,
-        snapshot.version,
-        digests[-1],
-        rfc3339(through_ms),
-        FEATURE_DIGEST,
-        {},
-    )
-    asyncio.run(_announce(settings, event))
-    return snapshot.version
+    return digests[-1]
 
 
 def make_topics(settings: Settings, names: Iterable[str]) -> None:

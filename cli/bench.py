@@ -127,7 +127,8 @@ def api(
 ) -> None:
     """Measure how long the API takes to answer over many customers, asked at fixed times.
 
-    A request counts from when it was due: one that waits for others before it shows.
+    Predictions are made with models that were fitted on a made-up shop. A request counts from when it was due: one
+    that waits for others before it shows.
 
     Example:
         clv bench api --customers 100000 --json
@@ -138,17 +139,20 @@ def api(
 
     from rich.console import Console
 
-    from benchmarks.api import measure_api
+    from benchmarks.api import Asked, measure_api
+    from benchmarks.shop import trade
     from clv.settings import Settings
 
-    console = Console(stderr=True)
+    fitting = "fitting models on a made-up shop"
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
-        console.status("filling the database") as status,
+        Console(stderr=True).status(fitting) as status,
     ):
+        traded = trade(_MODEL_CUSTOMERS, _MODEL_DAYS, lambda day: status.update(f"{fitting}: day {day}"))
         settings = replace(Settings(), data_dir=Path(folder), database_url=database_url)
+        asked = Asked(seconds, rate)
         report = _measured(
-            lambda: measure_api(settings, customers=customers, seconds=seconds, per_second=rate, observe=status.update)
+            lambda: measure_api(settings, traded.scorer, customers=customers, asked=asked, observe=status.update)
         )
     if is_json:
         typer.echo(json.dumps(report))
