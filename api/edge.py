@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import anyio
 from limits import RateLimitItemPerSecond
@@ -69,7 +70,7 @@ class Edge:
                 headers.setdefault("Cache-Control", "no-cache")
             await send(message)
 
-        refusal = self._refusal(scope, must_be_local=not await self._is_key_needed())
+        refusal = self._refusal(scope, is_key_needed=await self._is_key_needed())
         if refusal is not None:
             await refusal(scope, receive, with_headers)
             return
@@ -90,26 +91,28 @@ class Edge:
             return
         await self._app(scope, _replayed(body, receive), with_headers)
 
-    async def _is_key_needed(self) -> bool:
+    async def _is_key_needed(self) -> bool | None:
+        """Tell whether callers need a key; None while the database does not say."""
         known = self._keys.remembered_need()
         if known is not None:
             return known
         try:
             return await run_in_threadpool(self._keys.is_needed)
         except StoreError:
-            return True  # routes that give anything out ask again, and say what is wrong
+            return None
 
-    def _refusal(self, scope: Scope, *, must_be_local: bool) -> ASGIApp | None:
+    def _refusal(self, scope: Scope, *, is_key_needed: bool | None) -> ASGIApp | None:
         headers = Headers(scope=scope)
-        if must_be_local and not is_loopback(headers.get("host", "")):
-            # Without keys only this machine may ask; a page elsewhere can make a browser here ask under its own name.
-            return respond("wrong-host", "without API keys the API answers to localhost and 127.0.0.1 alone")
+        if not is_key_needed and (says := _not_from_here(scope["method"], headers)):
+            if is_key_needed is None:
+                return respond("unavailable", "the database does not answer; try again")
+            return respond("wrong-host", says)
         if len(scope.get("raw_path") or b"") + len(scope.get("query_string") or b"") > MAX_PATH_BYTES:
             return respond("too-large", f"path and query may have {MAX_PATH_BYTES} bytes")
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > MAX_BODY_BYTES:
             return _too_large()
-        if not self._limiter.hit(self._rate, _caller(scope, headers)):
+        if not self._limiter.hit(self._rate, self._keys.caller(scope)):
             return respond("too-many-requests", "slow down and try again", headers={"Retry-After": "1"})
         return None
 
@@ -140,13 +143,22 @@ def _too_large() -> ASGIApp:
     return respond("too-large", f"a body may have {MAX_BODY_BYTES} bytes")
 
 
-def _caller(scope: Scope, headers: Headers) -> str:
-    """Return who asks: a digest of the key that is presented, else the address."""
-    presented = headers.get("authorization") or headers.get("x-api-key")
-    if presented:
-        return hashlib.sha256(presented.encode("latin-1", "replace")).hexdigest()[:16]
-    client = scope.get("client")
-    return str(client[0]) if client else "unknown"
+def _not_from_here(method: str, headers: Headers) -> str:
+    """Say why a request without keys is not one of this machine's own; empty where it is.
+
+    A page elsewhere can make a browser here ask under a name that points here, and send forms to this machine.
+    """
+    if [is_loopback(host) for host in headers.getlist("host")] != [True]:
+        return "without API keys the API answers to localhost and 127.0.0.1 alone"
+    if any(name in headers for name in ("forwarded", "x-forwarded-for", "via")):
+        return "without API keys the API answers to nobody behind a proxy"
+    if method in ("GET", "HEAD", "OPTIONS"):
+        return ""
+    origin = headers.get("origin")
+    is_foreign = origin is not None and urlsplit(origin).netloc != headers["host"]
+    if is_foreign or headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        return "without API keys no other site's page may change anything"
+    return ""
 
 
 class ETags:

@@ -13,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
+from api.connections import BoundedProtocol
 from api.context import make_context
 from api.edge import Edge, ETags
 from api.problems import Problem, documented, handle_problems
@@ -139,7 +140,7 @@ def serve(settings: Settings) -> None:
             timeout_keep_alive=30,
             timeout_graceful_shutdown=3,
             limit_concurrency=500,
-            h11_max_incomplete_event_size=16_384,
+            http=BoundedProtocol,
             lifespan="on",
         )
     )

@@ -160,17 +160,22 @@ async def _on_ours(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, ScorerError)
     if isinstance(problem, StoreUnavailable):
         # The message names the database's address, which is nobody's business outside.
-        log.warning("database unavailable", path=request.url.path, problem=str(problem))
+        log.warning("database unavailable", route=_route(request), problem=str(problem))
         return respond("unavailable", "the database does not answer; try again", headers={"Retry-After": "2"})
     if isinstance(problem, ModelError):
-        log.error("model cannot answer", path=request.url.path, problem=str(problem))
+        log.error("model cannot answer", route=_route(request), problem=str(problem))
         return respond("no-model", "the published model cannot be used; the log says why")
     return await _on_anything(request, problem)
 
 
 async def _on_anything(request: Request, problem: Exception) -> Response:
-    log.error("request failed", path=request.url.path, exc_info=problem)
+    log.error("request failed", route=_route(request), exc_info=problem)
     return respond("internal", "the log has the details")
+
+
+def _route(request: Request) -> str:
+    """Return the route's template: the path itself may name a customer."""
+    return str(getattr(request.scope.get("route"), "path", "none"))
 
 
 def _place(location: Sequence[str | int]) -> str:

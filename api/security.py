@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import threading
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from starlette.datastructures import Headers
 
 from api.problems import ApiProblem
 from clv.errors import ConfigError
 from storage.api_keys import SCOPES, ApiKey, Scope, find_key, has_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from storage.engine import Database
 
 TRUST_SECONDS = 5.0
 """How long a key that was found is believed: a revoked one holds that much longer."""
 _MOST_REMEMBERED = 1_000
+_MOST_CHARACTERS = 200
+"""Of a key: those that are made have some sixty."""
 _ANYBODY = ApiKey("", "anybody on this machine", frozenset(SCOPES), 0)
+_HOST = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9.-]+))(?::[0-9]{1,5})?|(?P<bare>[0-9A-Fa-f:]+)")
 _bearer = HTTPBearer(auto_error=False, description="A key from `clv keys create`.")
 _header = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same key, in a header of its own.")
 
@@ -35,6 +40,7 @@ class KeyRing:
         self._clock = clock
         self._lock = threading.Lock()
         self._found: dict[str, tuple[float, ApiKey | None]] = {}
+        self._ids: dict[str, str] = {}
         self._is_needed: tuple[float, bool] = (-TRUST_SECONDS, False)
 
     def remembered_need(self) -> bool | None:
@@ -58,6 +64,8 @@ class KeyRing:
 
     def find(self, presented: str) -> ApiKey | None:
         """Return the key that was presented; None when it is none."""
+        if len(presented) > _MOST_CHARACTERS:
+            return None
         now = self._clock()
         with self._lock:
             asked_at, known = self._found.get(presented, (-TRUST_SECONDS, None))
@@ -68,7 +76,36 @@ class KeyRing:
             if len(self._found) >= _MOST_REMEMBERED:
                 self._found.clear()
             self._found[presented] = (now, known)
+            if known is not None:
+                self._ids[presented] = known.key_id
         return known
+
+    def caller(self, scope: Mapping[str, Any]) -> str:
+        """Return whose requests are counted together: a key's that was once found, else an address's."""
+        presented = presented_key(Headers(raw=scope["headers"]))
+        client = scope.get("client")
+        return self._ids.get(presented or "") or (str(client[0]) if client else "unknown")
+
+    def still_allows(self, presented: str | None, scope: Scope) -> bool:
+        """Tell whether a caller who was let in with this, or without a key, would be let in now.
+
+        Raises
+        ------
+        StoreUnavailable
+            When the database does not say.
+        """
+        if not self.is_needed():
+            return True
+        key = self.find(presented) if presented else None
+        return key is not None and scope in key.scopes
+
+
+def presented_key(headers: Headers) -> str | None:
+    """Return the key that a request carries, as Bearer token or in a header of its own."""
+    kind, _, token = headers.get("authorization", "").strip().partition(" ")
+    if kind.lower() == "bearer" and token.strip():
+        return token.strip()
+    return headers.get("x-api-key")
 
 
 def require(scope: Scope) -> Any:
@@ -80,10 +117,11 @@ def require(scope: Scope) -> Any:
         header: Annotated[str | None, Security(_header)],
     ) -> ApiKey:
         """Let those pass who have a key with the scope, and anybody where no key was ever made."""
+        del bearer, header  # there for the OpenAPI document
         ring: KeyRing = request.app.state.keys
         if not ring.is_needed():
             return _ANYBODY
-        presented = bearer.credentials if bearer else header
+        presented = presented_key(request.headers)
         key = ring.find(presented) if presented else None
         if key is None:
             says = "the key is unknown or revoked" if presented else "send a key as Bearer token or X-API-Key"
@@ -118,8 +156,10 @@ def is_loopback(host: str) -> bool:
     >>> is_loopback("localhost:8000"), is_loopback("[::1]:80"), is_loopback("0.0.0.0"), is_loopback("evil.example")
     (True, True, False, False)
     """
-    name = host.rsplit(":", 1)[0] if host.count(":") == 1 or (host.startswith("[") and "]:" in host) else host
-    name = name.strip("[]").lower()
+    found = _HOST.fullmatch(host)
+    if found is None:
+        return False
+    name = (found["v6"] or found["name"] or found["bare"]).lower()
     if name == "localhost":
         return True
     try:

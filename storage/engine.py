@@ -148,7 +148,7 @@ def _sqlite_engine(url: URL, file: Path) -> Engine:
         connection.execute("PRAGMA synchronous = NORMAL")
         return connection
 
-    engine = create_engine(url, creator=connect)
+    engine = create_engine(url, creator=connect, hide_parameters=True)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -174,4 +174,6 @@ def _postgres_engine(url: URL) -> Engine:
         "application_name": "clv",
         "options": " ".join([*(f"-c {name}={round(seconds * 1000)}" for name, seconds in limits.items()), str(given)]),
     }
-    return create_engine(url, pool_pre_ping=True, pool_timeout=BUSY_SECONDS, connect_args=arguments)
+    return create_engine(
+        url, hide_parameters=True, pool_pre_ping=True, pool_timeout=BUSY_SECONDS, connect_args=arguments
+    )

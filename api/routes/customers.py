@@ -67,7 +67,7 @@ class _Filters:
         minor = context.currency.minor
         return CustomerFilter(
             segment="" if self.segment == "none" else self.segment,
-            prefix=self.search,
+            prefix=self.search.replace("\x00", "�"),  # an id has none, and PostgreSQL takes none
             min_clv_minor=minor(self.min_clv, "query.min_clv"),
             max_clv_minor=minor(self.max_clv, "query.max_clv"),
             last_order_from_ms=moment_ms(self.last_order_from, "query.last_order_from"),

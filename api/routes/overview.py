@@ -41,8 +41,8 @@ def health(context: Shared) -> Health:
 
 
 @router.get("/healthz", response_class=PlainTextResponse, summary="Alive", tags=["probes"])
-def alive() -> str:
-    """Say that the process lives; looks at nothing."""
+async def alive() -> str:
+    """Say that the process lives; looks at nothing, and waits for no thread."""
     return "ok\n"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -14,20 +15,27 @@ from starlette.concurrency import run_in_threadpool
 from api.context import Context, Shared
 from api.cursors import decode_feed, encode_feed
 from api.overview import summary_of
-from api.problems import ApiProblem, documented
-from api.security import require
+from api.problems import documented, respond
+from api.security import TRUST_SECONDS, presented_key, require
 from api.views import change_view
 from clv.errors import ScorerError
 from storage.feed import feed_end, read_feed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
+
+    from starlette.types import Message, Receive, Scope, Send
+
+    from api.security import KeyRing
 
 log = structlog.get_logger(__name__)
 router = APIRouter(prefix="/api", tags=["stream"], dependencies=[require("read")])
 POLL_SECONDS = 1.0
 HEARTBEAT_SECONDS = 15.0
 MOST_READERS = 64
+MOST_OF_ONE_CALLER = 16
+SEND_SECONDS = 30.0
+"""How long a reader may take nothing."""
 _MOST_AT_ONCE = 200
 
 
@@ -35,7 +43,7 @@ class Readers:
     """Counts who reads the stream, and makes the summary once a second for all of them."""
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count: Counter[str] = Counter()
         self._lock = asyncio.Lock()
         self._made_at = -POLL_SECONDS
         self._summary = b""
@@ -71,49 +79,88 @@ async def stream(
     Without an id it begins with what is stored from now on. Comments keep the connection alive.
     """
     readers: Readers = request.app.state.readers
-    if readers.count >= MOST_READERS:
-        raise ApiProblem("unavailable", "too many readers of the stream")
+    keys: KeyRing = request.app.state.keys
+    presented = presented_key(request.headers)
     given = last_event_id or since
     cursor = decode_feed(given) if given else await run_in_threadpool(feed_end, context.database)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(
-        _events(context, request, readers, cursor), media_type="text/event-stream", headers=headers
+    return _Counted(
+        _events(context, request, readers, cursor, lambda: keys.still_allows(presented, "read")),
+        readers,
+        keys.caller(request.scope),
+        headers,
     )
 
 
-async def _events(context: Context, request: Request, readers: Readers, cursor: dict[int, int]) -> AsyncIterator[bytes]:
+class _Counted(StreamingResponse):
+    """A stream that counts while it is open, and is closed when its reader takes nothing any more."""
+
+    def __init__(self, events: AsyncIterator[bytes], readers: Readers, caller: str, headers: dict[str, str]) -> None:
+        super().__init__(events, media_type="text/event-stream", headers=headers)
+        self._readers = readers
+        self._caller = caller
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the stream, or say that there are too many."""
+        count = self._readers.count
+        if count.total() >= MOST_READERS or count[self._caller] >= MOST_OF_ONE_CALLER:
+            await respond("unavailable", "too many readers of the stream")(scope, receive, send)
+            return
+
+        async def bounded(message: Message) -> None:
+            """Wait for a reader, but not for ever."""
+            async with asyncio.timeout(SEND_SECONDS):
+                await send(message)
+
+        count[self._caller] += 1
+        try:
+            await super().__call__(scope, receive, bounded)
+        except TimeoutError:
+            log.info("a reader of the stream took nothing any more")
+        finally:
+            count[self._caller] -= 1
+
+
+async def _events(
+    context: Context,
+    request: Request,
+    readers: Readers,
+    cursor: dict[int, int],
+    may_read: Callable[[], bool] = lambda: True,
+) -> AsyncIterator[bytes]:
     loop = asyncio.get_running_loop()
-    readers.count += 1
     shown, spoke_at = b"", loop.time()
-    try:
-        yield b"retry: 2000\n\n"
-        while not await request.is_disconnected():
-            parts: list[bytes] = []
-            try:
-                rows, reached = await run_in_threadpool(read_feed, context.database, cursor, limit=_MOST_AT_ONCE)
-                for row in rows:
-                    cursor[row["partition"]] = row["feed_seq"] + 1
-                    change = change_view(context, row).model_dump()
-                    parts.append(_event("segment-change", msgspec.json.encode(change), encode_feed(cursor)))
-                cursor = cursor | reached
-                summary = await readers.summary(context)
-                if _moving(summary) != shown:
-                    shown = _moving(summary)
-                    parts.append(_event("summary", summary))
-            except ScorerError as problem:
-                # The reader stays: what is missing follows when the database is back.
-                log.warning("stream waits for the database", problem=str(problem))
-                rows = []
-            if parts:
-                yield b"".join(parts)
-                spoke_at = loop.time()
-            elif loop.time() - spoke_at >= HEARTBEAT_SECONDS:
-                yield b": still here\n\n"
-                spoke_at = loop.time()
-            if len(rows) < _MOST_AT_ONCE:
-                await asyncio.sleep(POLL_SECONDS)
-    finally:
-        readers.count -= 1
+    asked_at = loop.time()
+    yield b"retry: 2000\n\n"
+    while not await request.is_disconnected():
+        parts: list[bytes] = []
+        try:
+            if loop.time() - asked_at >= TRUST_SECONDS:
+                if not await run_in_threadpool(may_read):
+                    return
+                asked_at = loop.time()
+            rows, reached = await run_in_threadpool(read_feed, context.database, cursor, limit=_MOST_AT_ONCE)
+            for row in rows:
+                cursor[row["partition"]] = row["feed_seq"] + 1
+                change = change_view(context, row).model_dump()
+                parts.append(_event("segment-change", msgspec.json.encode(change), encode_feed(cursor)))
+            cursor = cursor | reached
+            summary = await readers.summary(context)
+            if _moving(summary) != shown:
+                shown = _moving(summary)
+                parts.append(_event("summary", summary))
+        except ScorerError as problem:
+            # The reader stays: what is missing follows when the database is back.
+            log.warning("stream waits for the database", problem=str(problem))
+            rows = []
+        if parts:
+            yield b"".join(parts)
+            spoke_at = loop.time()
+        elif loop.time() - spoke_at >= HEARTBEAT_SECONDS:
+            yield b": still here\n\n"
+            spoke_at = loop.time()
+        if len(rows) < _MOST_AT_ONCE:
+            await asyncio.sleep(POLL_SECONDS)
 
 
 def _moving(summary: bytes) -> bytes:

@@ -24,7 +24,7 @@ let shown = "";
 
 function place() {
   const [name, query] = location.hash.replace(/^#\/?/, "").split("?");
-  return { name: name in VIEWS ? name : "today", parameters: new URLSearchParams(query ?? "") };
+  return { name: Object.hasOwn(VIEWS, name) ? name : "today", parameters: new URLSearchParams(query ?? "") };
 }
 
 function go() {

@@ -18,7 +18,7 @@ export function table(caption, columns, rows, { onRow } = {}) {
 }
 
 // A spreadsheet takes a cell that begins with one of these for a formula.
-const FORMULA = /^[=+\-@\t\r]/;
+const FORMULA = /(^|[;\t\r\n])\s*[=+\-@＝＋－＠]|^[\t\r]/;
 
 function cell(value) {
   if (value === null || value === undefined) return "";

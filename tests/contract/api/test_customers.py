@@ -68,6 +68,7 @@ def test_filters_leave_exactly_those_who_fit(client: TestClient) -> None:
         ({"max_clv": middle}, lambda item: item["clv"] <= middle),
         ({"last_order_from": moment}, lambda item: item["last_order_at"] >= moment),
         ({"last_order_to": moment, "sort": "revenue"}, lambda item: item["last_order_at"] <= moment),
+        ({"search": "c0\x00"}, lambda _: False),
         ({"search": "c01"}, lambda item: item["customer_id"].startswith("c01")),
         (
             {"search": "c0", "segment": "Low-CLV"},

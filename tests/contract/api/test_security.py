@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
+import traceback
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
+import structlog
 from fastapi.testclient import TestClient
 
 from api.edge import MAX_BODY_BYTES
@@ -121,7 +124,19 @@ def test_secrets_are_not_in_the_database(database: Database) -> None:
         create_key(database, "shop", ["admin"])
 
 
-@pytest.mark.parametrize("host", ["shop.example", "evil.example:8000", "127.0.0.1.evil.example", "10.0.0.5", ""])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "shop.example",
+        "evil.example:8000",
+        "127.0.0.1.evil.example",
+        "10.0.0.5",
+        "",
+        "localhost:evil.example",
+        "[::1",
+        "[::1]:x",
+    ],
+)
 def test_without_keys_only_this_machine_is_served(client: TestClient, host: str) -> None:
     """A page elsewhere whose name points here gets nothing."""
     answer = client.get("/api/customers", headers={"host": host})
@@ -159,7 +174,66 @@ def test_who_asks_too_often_is_slowed(database: Database) -> None:
         assert {answer.status_code for answer in answers} == {200, 429}
         slowed = next(answer for answer in answers if answer.status_code == 429)
         assert slowed.headers["retry-after"] == "1"
-        assert client.get("/healthz", headers={"X-API-Key": "another"}).status_code == 200
+        made_up = [{"X-API-Key": "another"}, {"Authorization": "Basic x"}, {"Authorization": "Bearer clv_a_b"}]
+        assert [client.get("/healthz", headers=headers).status_code for headers in made_up] == [429] * 3
+
+
+def test_a_key_has_a_rate_of_its_own(database: Database) -> None:
+    """However it is sent, it counts as one caller, and not as its address."""
+    key = create_key(database, "shop", ["read"])
+    app = create_app(Settings(api_rate_per_second=5), database)
+    ways = [{"X-API-Key": key, "Authorization": f"Basic {n}"} for n in range(9)]
+    ways += [{"Authorization": f"Bearer {' ' * n}{key}"} for n in range(9)]
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        assert client.get("/api/health", headers=ways[0]).status_code == 200
+        assert {client.get("/api/health", headers=headers).status_code for headers in ways} == {200, 429}
+        time.sleep(1.1)
+        assert {client.get("/healthz").status_code for _ in range(9)} == {200, 429}
+        assert client.get("/api/health", headers=ways[0]).status_code == 200
+
+
+def test_a_key_that_is_too_long_is_not_looked_up(app: FastAPI, database: Database) -> None:
+    """Nor remembered: ten of ten megabytes would stay."""
+    create_key(database, "shop", ["read"])
+    ring: KeyRing = app.state.keys
+    assert ring.find("x" * 201) is None
+    assert ring._found == {}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"x-forwarded-for": "203.0.113.9"},
+        {"via": "1.1 proxy"},
+    ],
+    ids=str,
+)
+def test_without_keys_no_other_site_changes_anything(client: TestClient, headers: dict[str, str]) -> None:
+    """A form on any page can reach this machine's loopback address, and a proxy is somebody else's."""
+    answer = client.post("/api/dead-letters/clv.orders.v1/0/7/replay", headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (421, "urn:clv:problem:wrong-host")
+    own = client.post(
+        "/api/dead-letters/clv.orders.v1/0/7/replay",
+        headers={"origin": "http://127.0.0.1", "sec-fetch-site": "same-origin"},
+    )
+    assert own.status_code != 421
+
+
+def test_what_the_log_says_names_nobody(client: TestClient, database: Database) -> None:
+    """A failed request's path and statement may hold a customer's id."""
+    with database.writing() as connection:
+        connection.exec_driver_sql("ALTER TABLE customers RENAME TO elsewhere")
+    with structlog.testing.capture_logs() as lines:
+        answer = client.get("/api/customers/jane.doe@example.com")
+    (line,) = [line for line in lines if line["event"] == "request failed"]
+    said = "".join(traceback.format_exception(line.pop("exc_info"))) + str(line) + answer.text
+    assert (answer.status_code, line["route"]) == (500, "/api/customers/{customer_id:path}")
+    assert "customers" in said
+    assert "jane.doe" not in said
 
 
 def test_headers_guard_every_answer(client: TestClient) -> None:

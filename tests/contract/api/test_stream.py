@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from api.cursors import decode_feed, encode_feed
-from api.routes.stream import Readers, _events
+from api.routes.stream import MOST_OF_ONE_CALLER, Readers, _Counted, _events
+from api.security import KeyRing
 from clv.outcomes import SegmentChange
+from storage.api_keys import create_key, list_keys, revoke_key
 from storage.feed import feed_end
 from storage.sinking import load_positions, write_batch
 from tests.contract.api.trading import traded
 from tests.contract.storage.outputs import OutputTopics, batch
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from fastapi import FastAPI
     from fastapi.testclient import TestClient
 
@@ -95,3 +99,59 @@ def test_an_id_that_was_never_given_out_is_refused(client: TestClient, last_id: 
     """A wrong id is a 422, not a stream from somewhere."""
     answer = client.get("/api/stream", headers={"last-event-id": last_id})
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "header.last-event-id")
+
+
+def test_a_stream_ends_with_its_key(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that was revoked, or is needed now, is noticed by streams that are open."""
+    monkeypatch.setattr("api.routes.stream.TRUST_SECONDS", 0.0)
+
+    async def read() -> bytes:
+        asking: Any = _Asking(1_000)
+        events = _events(app.state.context, asking, Readers(), {}, lambda: False)
+        return b"".join([part async for part in events])
+
+    assert asyncio.run(read()) == b"retry: 2000\n\n"
+
+
+def test_what_a_stream_was_opened_with_is_asked_again(app: FastAPI, database: Database) -> None:
+    """Without keys anybody here may read; then those with the scope, until the key is revoked."""
+    ring = KeyRing(database, clock=iter(range(0, 1000, 10)).__next__)
+    assert ring.still_allows(None, "read") is True
+    key = create_key(database, "shop", ["read"])
+    assert [ring.still_allows(presented, "read") for presented in (None, key)] == [False, True]
+    assert ring.still_allows(key, "operate") is False
+    revoke_key(database, list_keys(database)[0].key_id)
+    assert ring.still_allows(key, "read") is False
+
+
+def test_one_caller_has_so_many_streams_and_no_more(app: FastAPI) -> None:
+    """Counted while they are open; the one too many is told to come later."""
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield b"retry: 2000\n\n"
+        await asyncio.sleep(60)
+
+    async def open_all() -> list[int]:
+        readers, statuses = Readers(), []
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+
+        async def receive() -> Any:
+            await asyncio.sleep(60)
+
+        scope: Any = {"type": "http", "asgi": {"spec_version": "2.4"}, "method": "GET", "headers": [], "path": "/"}
+        tasks = [
+            asyncio.create_task(_Counted(endless(), readers, "a", {})(scope, receive, send))
+            for _ in range(MOST_OF_ONE_CALLER + 1)
+        ]
+        await asyncio.sleep(0.1)
+        assert readers.count["a"] == MOST_OF_ONE_CALLER
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert readers.count["a"] == 0
+        return statuses
+
+    assert sorted(asyncio.run(open_all())) == [200] * MOST_OF_ONE_CALLER + [503]
