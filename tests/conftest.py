@@ -6,6 +6,7 @@ A server that the machine lacks skips the test, unless ``CLV_REQUIRE_SERVERS=1``
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 import uuid
 from pathlib import Path
@@ -26,7 +27,12 @@ ROOT = Path(__file__).parent.parent
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let kafka-python read its schemas in a way that Python 3.11 deprecates and 3.13 took back."""
+    """Let kafka-python read its schemas in a way that Python 3.11 deprecates and 3.13 took back.
+
+    And let the commands that tests start hear Ctrl-C, which a shell's background jobs ignore and pass on to children.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in ("read_text", "open_text"):
         config.addinivalue_line("filterwarnings", f"ignore:{name} is deprecated:DeprecationWarning")
 

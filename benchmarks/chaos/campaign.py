@@ -132,6 +132,8 @@ def _run(plan: Plan, struck: list[str], seed: int, observe: Callable[[str], None
         stage.feeder.stop()
         fed = stage.wait_until(lambda: stage.feeder.is_done, seconds=120)
         rested = stage.wait_until(stage.is_caught_up, seconds=REST_SECONDS)
+        # One that has just been put out of the group is between its end and its next start.
+        stage.wait_until(lambda: all(role.is_running for role in stage.roles.values()), seconds=REST_SECONDS)
         down = [role.name for role in stage.roles.values() if not role.is_running]
         observe("checking")
         places, topics = check(stage)
