@@ -25,7 +25,6 @@ from clv.rules import DAY_MS
 from clv.segments import SegmentPolicy, decide
 from storage.batch import SinkBatch
 from storage.engine import Database
-from storage.schema import upgrade
 from storage.sinking import write_batch
 from streams.child_process import ChildProcess
 
@@ -98,8 +97,7 @@ def measure_api(
 
 
 def fill(settings: Settings, customers: int, observe: Callable[[str], None]) -> None:
-    """Write customers as a sink would."""
-    upgrade(settings.sql_url)
+    """Write customers into a database that has its tables, as a sink would."""
     database = Database(settings.sql_url)
     rng = np.random.default_rng(_SEED)
     try:

@@ -17,7 +17,7 @@ export function table(caption, columns, rows, { onRow } = {}) {
     h("table", {}, h("caption", { class: "unseen" }, caption), h("thead", {}, head), h("tbody", {}, body)));
 }
 
-// A spreadsheet takes a cell that begins with one of these for a formula.
+// A spreadsheet takes a cell that begins with one of these for a formula, and begins one at some separators.
 const FORMULA = /(^|[;\t\r\n])\s*[=+\-@＝＋－＠]|^[\t\r]/;
 
 function cell(value) {
