@@ -354,3 +354,113 @@ learner = Table(
 replay_positions = Table("replay_positions", metadata, _key("key"), _text("position"))
 
 metrics = Table("metrics", metadata, _key("name"), _whole("as_of_ms"), _text("figures"))
+
+audience_customers = Table(
+    "audience_customers",
+    metadata,
+    _key("customer_id"),
+    Column("segment", Text, nullable=True),
+    _whole("clv_minor"),
+    _real("churn_probability"),
+    _whole("order_count"),
+    _whole("as_of_ms"),
+    _text("reason"),
+)
+"""What decides who belongs to which audience: each customer's latest score, as the ads role has read it."""
+
+audiences = Table(
+    "audiences",
+    metadata,
+    _key("platform"),
+    _key("name"),
+    _text("remote_id"),
+    _text("status"),
+    _text("detail"),
+    _whole("waiting_until_ms"),
+    _whole("synced_ms"),
+    _text("session"),
+)
+"""Where each audience stands at its platform; ``session`` is JSON of a replacement that has begun, else empty."""
+
+audience_members = Table(
+    "audience_members",
+    metadata,
+    _key("platform"),
+    _key("audience"),
+    _key("customer_id"),
+    _text("identifiers"),
+    _whole("value_minor"),
+    _text("status"),
+    _text("detail"),
+    Index(None, "platform", "audience", "identifiers"),
+    Index(None, "platform", "audience", "status"),
+)
+"""Whom a platform has been told of; ``identifiers`` is JSON of the hashes it was given, gone with the member."""
+
+ad_operations = Table(
+    "ad_operations",
+    metadata,
+    _key("operation_id"),
+    _whole("at_ms"),
+    _text("platform"),
+    _text("subject"),
+    _text("operation"),
+    _whole("row_count"),
+    _whole("rejected_count"),
+    _text("outcome"),
+    _text("detail"),
+    Index(None, "at_ms", "operation_id"),
+)
+"""Every call that changed something at a platform, and how it ended; names no person."""
+
+suppressions = Table("suppressions", metadata, _key("digest"), _text("cause"), _whole("at_ms"))
+"""Who must not be delivered again: a keyed hash of the customer's id, why, and when; nothing else of them."""
+
+conversions = Table(
+    "conversions",
+    metadata,
+    _key("event_id"),
+    _text("customer_id"),
+    _whole("occurred_ms"),
+    _whole("value_minor"),
+    _whole("predicted_minor"),
+    _text("status"),
+    _text("detail"),
+    _whole("at_ms"),
+    Index(None, "status", "occurred_ms"),
+    Index(None, "customer_id"),
+)
+"""First purchases that a platform is to hear of with their predicted value, and whether it has."""
+
+campaign_days = Table(
+    "campaign_days",
+    metadata,
+    _key("platform"),
+    _key("campaign_id"),
+    _key("day"),
+    _text("name"),
+    _text("segment"),
+    _text("currency"),
+    *(_whole(name) for name in ("spend_minor", "impressions", "clicks", "purchases", "new_customers", "value_minor")),
+    _text("source"),
+    _whole("pulled_ms"),
+    Index(None, "day"),
+)
+"""What each campaign cost and brought on each day, by the platform's count; ``segment`` is empty where unknown."""
+
+budget_changes = Table(
+    "budget_changes",
+    metadata,
+    _key("change_id"),
+    _text("proposal_id"),
+    _text("platform"),
+    _whole("at_ms"),
+    _text("by_name"),
+    _text("status"),
+    _text("amounts_before"),
+    _text("amounts_after"),
+    _text("detail"),
+    Index(None, "at_ms"),
+    Index(None, "proposal_id"),
+)
+"""Proposals that were carried out or rolled back: who approved, and each segment's amount before and after, JSON."""
