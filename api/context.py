@@ -37,7 +37,7 @@ def make_context(settings: Settings, database: Database, clock: Callable[[], flo
     return Context(settings, database, currency, Published(settings, database), clock)
 
 
-def _context(request: Request) -> Context:
+async def _context(request: Request) -> Context:  # not awaiting anything: a plain function would cost a thread's turn
     found: Context = request.app.state.context
     return found
 

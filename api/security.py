@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 
 from api.problems import ApiProblem
@@ -86,6 +87,33 @@ class KeyRing:
         client = scope.get("client")
         return self._ids.get(presented or "") or (str(client[0]) if client else "unknown")
 
+    def remembers(self, presented: str | None) -> bool:
+        """Tell whether ``admit`` answers without asking the database."""
+        if not (needed := self.remembered_need()):
+            return needed is False
+        asked_at, _ = self._found.get(presented or "", (-TRUST_SECONDS, None))
+        return not presented or self._clock() - asked_at < TRUST_SECONDS
+
+    def admit(self, presented: str | None, scope: Scope) -> ApiKey:
+        """Let those pass who have a key with the scope, and anybody where no key was ever made.
+
+        Raises
+        ------
+        ApiProblem
+            Who has none, or one without the scope.
+        StoreUnavailable
+            When the database does not say.
+        """
+        if not self.is_needed():
+            return _ANYBODY
+        key = self.find(presented) if presented else None
+        if key is None:
+            says = "the key is unknown or revoked" if presented else "send a key as Bearer token or X-API-Key"
+            raise ApiProblem("unauthorised", says)
+        if scope not in key.scopes:
+            raise ApiProblem("forbidden", f"it needs the scope {scope}, the key has {', '.join(sorted(key.scopes))}")
+        return key
+
     def still_allows(self, presented: str | None, scope: Scope) -> bool:
         """Tell whether a caller who was let in with this, or without a key, would be let in now.
 
@@ -94,10 +122,11 @@ class KeyRing:
         StoreUnavailable
             When the database does not say.
         """
-        if not self.is_needed():
-            return True
-        key = self.find(presented) if presented else None
-        return key is not None and scope in key.scopes
+        try:
+            self.admit(presented, scope)
+        except ApiProblem:
+            return False
+        return True
 
 
 def presented_key(headers: Headers) -> str | None:
@@ -111,24 +140,18 @@ def presented_key(headers: Headers) -> str | None:
 def require(scope: Scope) -> Any:
     """Return the dependency of a route that needs a scope; it gives the ``ApiKey``."""
 
-    def check(
+    async def check(
         request: Request,
         bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
         header: Annotated[str | None, Security(_header)],
     ) -> ApiKey:
-        """Let those pass who have a key with the scope, and anybody where no key was ever made."""
+        """Ask the ring; another thread only where it must ask the database."""
         del bearer, header  # there for the OpenAPI document
         ring: KeyRing = request.app.state.keys
-        if not ring.is_needed():
-            return _ANYBODY
         presented = presented_key(request.headers)
-        key = ring.find(presented) if presented else None
-        if key is None:
-            says = "the key is unknown or revoked" if presented else "send a key as Bearer token or X-API-Key"
-            raise ApiProblem("unauthorised", says)
-        if scope not in key.scopes:
-            raise ApiProblem("forbidden", f"it needs the scope {scope}, the key has {', '.join(sorted(key.scopes))}")
-        return key
+        if ring.remembers(presented):
+            return ring.admit(presented, scope)
+        return await run_in_threadpool(ring.admit, presented, scope)
 
     return Depends(check)
 

@@ -7,13 +7,15 @@ wait for each other instead of failing in the middle.
 from __future__ import annotations
 
 import sqlite3
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import psycopg
 from sqlalchemy import create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DisconnectionError, SQLAlchemyError
 
 from clv.errors import ConfigError, StoreUnavailable
 from storage.failures import translate
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 BUSY_SECONDS = 5.0
 """How long a statement waits for another's lock before the store counts as unavailable."""
 _STATEMENT_SECONDS = 60
+_IDLE_SECONDS = 2.0
 
 
 class Database:
@@ -64,7 +67,9 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Give a connection in a transaction that only reads; on SQLite it sees one snapshot and blocks no writer.
+        """Give a connection that only reads: on SQLite one snapshot, which blocks no writer.
+
+        On PostgreSQL each statement is by itself and sees what is committed then.
 
         Raises
         ------
@@ -73,7 +78,26 @@ class Database:
         StoreError
             When it refuses for good.
         """
-        with self._transaction(is_writing=False) as connection:
+        with self._connection() as connection:
+            if self.is_sqlite:
+                with connection.begin():
+                    yield connection
+            else:
+                # A transaction would be two more round trips.
+                yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
+    @contextmanager
+    def streaming(self) -> Iterator[Connection]:
+        """Give a connection in a transaction that only reads, as an answer that comes in pieces needs it.
+
+        Raises
+        ------
+        StoreUnavailable
+            When the database cannot be reached or is busy; a retry may help.
+        StoreError
+            When it refuses for good.
+        """
+        with self._connection() as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -88,21 +112,21 @@ class Database:
         StoreError
             When it refuses for good.
         """
-        with self._transaction(is_writing=True) as connection:
-            yield connection
+        with self._connection() as connection:
+            scoped = connection.execution_options(writing=True)
+            with scoped.begin():
+                yield scoped
 
     def close(self) -> None:
         """Close the pooled connections; those in use close when they are given back."""
         self._engine.dispose()
 
     @contextmanager
-    def _transaction(self, *, is_writing: bool) -> Iterator[Connection]:
+    def _connection(self) -> Iterator[Connection]:
         self._check_file()
         try:
             with self._engine.connect() as connection:
-                scoped = connection.execution_options(writing=is_writing)
-                with scoped.begin():
-                    yield scoped
+                yield connection
         except (SQLAlchemyError, sqlite3.Error) as problem:
             raise translate(problem, self.location) from problem
 
@@ -174,6 +198,23 @@ def _postgres_engine(url: URL) -> Engine:
         "application_name": "clv",
         "options": " ".join([*(f"-c {name}={round(seconds * 1000)}" for name, seconds in limits.items()), str(given)]),
     }
-    return create_engine(
-        url, hide_parameters=True, pool_pre_ping=True, pool_timeout=BUSY_SECONDS, connect_args=arguments
-    )
+    engine = create_engine(url, hide_parameters=True, pool_timeout=BUSY_SECONDS, connect_args=arguments)
+    _check_after_idling(engine)
+    return engine
+
+
+def _check_after_idling(engine: Engine) -> None:
+    """Ask a connection that lay unused for a while whether it still holds; before every use that costs a round trip."""
+
+    @event.listens_for(engine, "checkin")
+    def note(_connection: Any, record: Any) -> None:
+        record.info["unused_since"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def check(connection: Any, record: Any, _proxy: Any) -> None:
+        if time.monotonic() - record.info.get("unused_since", time.monotonic()) < _IDLE_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except psycopg.Error as problem:
+            raise DisconnectionError("the server has closed the connection") from problem  # the pool opens another

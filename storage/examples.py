@@ -85,7 +85,7 @@ def sample_examples(
 
 def _iter_ids(database: Database, matured_from_ms: int, matured_to_ms: int) -> Iterator[str]:
     query = select(_examples.c.event_id).where(_matured(matured_from_ms, matured_to_ms))
-    with database.reading() as connection, connection.execution_options(yield_per=_CHUNK).execute(query) as rows:
+    with database.streaming() as connection, connection.execution_options(yield_per=_CHUNK).execute(query) as rows:
         yield from rows.scalars()
 
 

@@ -91,7 +91,7 @@ def iter_export(database: Database, name: ExportName, *, digits: int) -> Iterato
     table, sources = _table(name), _sources(name)
     order = (table.c.matured_ms, table.c.event_id) if name == "examples" else table.primary_key
     query = select(*(table.c[source] for source in sources)).order_by(*order)
-    with database.reading() as connection, connection.execution_options(yield_per=_CHUNK).execute(query) as rows:
+    with database.streaming() as connection, connection.execution_options(yield_per=_CHUNK).execute(query) as rows:
         for row in rows:
             shown: dict[str, Any] = {}
             for source, value in zip(sources, row, strict=True):

@@ -19,6 +19,10 @@ from storage.tables import metadata
 from tests.contract.storage.test_cards import card, event
 
 API_TABLES = {"totals", "segment_moves", "feeds", "activity", "heartbeats", "api_keys", "letter_replays"}
+ADS_TABLES = {
+    *("audience_customers", "audiences", "audience_members", "ad_operations"),
+    *("suppressions", "conversions", "campaign_days", "budget_changes"),
+}
 
 
 def _table_names(url: str) -> set[str]:
@@ -70,7 +74,7 @@ def test_what_was_stored_before_cards_stays(url: str, database: Database) -> Non
     saved = save_learner(database, "trainer", LearnerState(b"state"), artifacts=[given], registered=registered)
     assert (len(read_cards(database)), len(read_events(database))) == (1, 1)
     downgrade(url, "0001")
-    since = {"model_cards", "model_events", *API_TABLES}
+    since = {"model_cards", "model_events", *API_TABLES, *ADS_TABLES}
     assert set(metadata.tables) - since == _table_names(url) - {"alembic_version"}
     with pytest.raises(StoreError, match="an earlier build's") as refused:
         require_current(database)
