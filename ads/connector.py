@@ -110,11 +110,15 @@ class Delivery(msgspec.Struct, frozen=True):
 
 
 class Replacement(msgspec.Struct, frozen=True):
-    """A replacement session of which the next batch is number ``next_batch``, counted from 1."""
+    """A replacement session of which the next batch is number ``next_batch``, counted from 1.
+
+    ``total`` is about how many rows all batches have.
+    """
 
     session_id: int
     next_batch: int
     total: int
+    is_last: bool
 
 
 class AudienceError(ScorerError):
@@ -202,10 +206,10 @@ class AudienceConnector(Protocol):
         ...
 
     def replace(self, remote_id: str, spec: AudienceSpec, members: Sequence[Member], session: Replacement) -> Delivery:
-        """Send one batch of a replacement: the audience is what its batches held once ``session.total`` rows have come.
+        """Send one batch of a replacement: the audience is what its batches held once the last has come.
 
-        The batch that brings the rows to the total is the last. A batch that ended in ``Uncertain`` may not be sent
-        again; nothing is known of the session then but that it ends by itself after ``replace_seconds``.
+        Other processes may send the batches of one session. A batch that ended in ``Uncertain`` may not be sent again;
+        nothing is known of the session then but that it ends by itself after ``replace_seconds``.
         """
         ...
 

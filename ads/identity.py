@@ -5,12 +5,22 @@ The port and its two adapters. Raw addresses and numbers never leave this proces
 
 from __future__ import annotations
 
+import csv
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from clv.errors import InputError
+from storage.identities import read_identities
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+    from pathlib import Path
+
+    from storage.engine import Database
+
+_TRUE = frozenset({"1", "true", "yes", "y"})
+_KNOWN = ("email", "phone", "country", "opted_out")
 
 
 class Identity(msgspec.Struct, frozen=True, repr_omit_defaults=True):
@@ -45,3 +55,90 @@ class IdentitySource(Protocol):
             When the source cannot be read.
         """
         ...
+
+
+class CsvIdentities:
+    """Identities in a CSV file: ``customer_id``, and of ``email``, ``phone``, ``country``, ``opted_out`` what there is.
+
+    The file is read into memory when it is first asked and whenever it has changed: some 300 bytes a customer. From a
+    million customers on a SQL table serves better.
+
+    Parameters
+    ----------
+    path
+        The file, UTF-8.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read_at: tuple[int, int] | None = None
+        self._found: dict[str, Identity] = {}
+
+    def find(self, customer_ids: Collection[str]) -> Mapping[str, Identity]:
+        """Return what the file says of these customers.
+
+        Raises
+        ------
+        InputError
+            When it cannot be read, or has no column ``customer_id``, or a customer twice with different identities.
+        """
+        try:
+            stat = self._path.stat()
+            if self._read_at != (stat.st_mtime_ns, stat.st_size):
+                self._found = self._read()
+                self._read_at = (stat.st_mtime_ns, stat.st_size)
+        except (OSError, UnicodeDecodeError, csv.Error) as problem:
+            says = getattr(problem, "strerror", None) or type(problem).__name__
+            raise InputError(f"identities cannot be read from {self._path}: {says}") from None
+        return {customer_id: self._found[customer_id] for customer_id in customer_ids if customer_id in self._found}
+
+    def _read(self) -> dict[str, Identity]:
+        found: dict[str, Identity] = {}
+        with self._path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            names = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
+            if "customer_id" not in names or not names.keys() & set(_KNOWN):
+                raise InputError(
+                    f"{self._path} has no columns customer_id and email or phone", "customer_id,email,phone,country"
+                )
+            for line in reader:
+                cells = {known: (line.get(names[known]) or "").strip() for known in _KNOWN if known in names}
+                customer_id = line[names["customer_id"]] or ""
+                identity = _identity(cells)
+                if found.setdefault(customer_id, identity) != identity:
+                    raise InputError(f"{self._path}, line {reader.line_num}: a customer comes twice, and differs")
+        return found
+
+
+class SqlIdentities:
+    """Identities in a table or view of a SQL database, with the columns of ``CsvIdentities``.
+
+    Parameters
+    ----------
+    database
+        Where the table is.
+    table
+        Its name, with its schema where it needs one.
+    """
+
+    def __init__(self, database: Database, table: str) -> None:
+        self._database = database
+        self._table = table
+
+    def find(self, customer_ids: Collection[str]) -> Mapping[str, Identity]:
+        """Return what the table says of these customers.
+
+        Raises
+        ------
+        InputError
+            When there is no such table, or it lacks ``customer_id``.
+        StoreUnavailable
+            When a retry may help.
+        """
+        rows = read_identities(self._database, self._table, customer_ids)
+        return {customer_id: _identity(cells) for customer_id, cells in rows.items()}
+
+
+def _identity(cells: Mapping[str, object]) -> Identity:
+    text = {name: str(cells.get(name) or "").strip() for name in _KNOWN}
+    return Identity(text["email"], text["phone"], text["country"], text["opted_out"].lower() in _TRUE)

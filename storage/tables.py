@@ -379,8 +379,12 @@ audiences = Table(
     _whole("waiting_until_ms"),
     _whole("synced_ms"),
     _text("session"),
+    _text("counts"),
 )
-"""Where each audience stands at its platform; ``session`` is JSON of a replacement that has begun, else empty."""
+"""Where each audience stands at its platform; JSON: ``session`` of a replacement that has begun, ``counts``.
+
+A row with an empty name says who may change the platform's audiences now, and until when.
+"""
 
 audience_members = Table(
     "audience_members",

@@ -35,6 +35,7 @@ def upgrade() -> None:
         _whole("waiting_until_ms"),
         _whole("synced_ms"),
         _text("session"),
+        _text("counts"),
     )
     _create(
         "audience_members",
