@@ -20,11 +20,13 @@ from ads.reconcile import Status
 from storage.audiences import (
     Stand,
     count_members,
+    forget_everywhere,
     held_by_others,
     log_operation,
     members_with,
     put_members,
     save_stand,
+    settle_members,
 )
 
 if TYPE_CHECKING:
@@ -100,7 +102,7 @@ class Courier:
             after = rows[-1]["customer_id"]
             self._keep_turn()
             delivery = self._connector.add(self._stand.remote_id, self._spec, _told(rows))
-            self._taken("add", rows, delivery)
+            self._added(rows, delivery)
 
     def begin_replacement(self) -> None:
         """Replace the whole audience by those who are marked as there or to be added; send changes where none is."""
@@ -129,8 +131,9 @@ class Courier:
 
     def erase(self) -> None:
         """Take those out who must be in nothing: of everything where the platform can, else of this audience."""
-        rows = self._members((Status.ERASING,))
-        while rows and self._connector.capabilities.can_erase:
+        after = ""
+        while self._connector.capabilities.can_erase and (rows := self._members((Status.ERASING,), after=after)):
+            after = rows[-1]["customer_id"]
             try:
                 self._keep_turn()
                 delivery = self._connector.erase(_told(rows))
@@ -138,8 +141,8 @@ class Courier:
                 self.note("refused", operation="erase", rows=len(rows), detail=str(problem))
                 break
             self.note("done", operation="erase", rows=len(rows), delivery=delivery)
+            forget_everywhere(self._database, self._stand.platform, {row["identifiers"] for row in rows})
             self._drop(rows)
-            rows = self._members((Status.ERASING,))
         self._remove((Status.ERASING,))
 
     def note(
@@ -180,6 +183,11 @@ class Courier:
                 session, next_batch=session.next_batch + 1, after=batch[-1]["customer_id"], is_in_flight=False
             )
             self._store(session)
+        # Until the last batch the platform holds whom it held before.
+        where = (self._database, self._stand.platform, self._spec.name)
+        added, updated = settle_members(*where, told_before=TOLD_BEFORE)
+        self.done.added += added
+        self.done.updated += updated
         gone = (Status.REMOVING, Status.ERASING)
         while rows := self._members(gone):
             self._drop(rows)
@@ -200,7 +208,10 @@ class Courier:
         except (Refused, SessionLost):
             self._store(None)
             raise
-        self._taken("replace", batch, delivery)
+        refused = dict(delivery.rejected)
+        self._put_refused([(batch[i] | _left_out(batch[i], why), why) for i, why in refused.items()])
+        self.done.unexplained += delivery.unexplained
+        self.note("done", operation="replace", rows=len(batch), delivery=delivery)
 
     def _ends_ms(self, session: Session) -> int:
         return session.started_ms + self._connector.capabilities.replace_seconds * 1_000
@@ -226,23 +237,21 @@ class Courier:
         put_members(self._database, [], [(row["platform"], row["audience"], row["customer_id"]) for row in rows])
         self.done.removed += len(rows)
 
-    def _taken(self, operation: str, rows: Sequence[Row], delivery: Delivery) -> None:
-        """Store that the platform took rows, and which it refused."""
+    def _added(self, rows: Sequence[Row], delivery: Delivery) -> None:
+        """Store that the platform added rows, and which it refused."""
         refused = dict(delivery.rejected)
-        changed = []
-        for position, row in enumerate(rows):
-            if position in refused:
-                changed.append(row | {"status": Status.REJECTED, "detail": refused[position]})
-                self.done.rejected[refused[position]] += 1
-            elif row["status"] == Status.ADDING:
-                changed.append(row | {"status": Status.PRESENT, "detail": ""})
-                if row["detail"] == TOLD_BEFORE:
-                    self.done.updated += 1
-                else:
-                    self.done.added += 1
+        self._put_refused([(rows[i] | {"status": Status.REJECTED, "detail": why}, why) for i, why in refused.items()])
+        taken = [row for position, row in enumerate(rows) if position not in refused]
+        put_members(self._database, [row | {"status": Status.PRESENT, "detail": ""} for row in taken])
+        updated = sum(row["detail"] == TOLD_BEFORE for row in taken)
+        self.done.updated += updated
+        self.done.added += len(taken) - updated
         self.done.unexplained += delivery.unexplained
-        put_members(self._database, changed)
-        self.note("done", operation=operation, rows=len(rows), delivery=delivery)
+        self.note("done", operation="add", rows=len(rows), delivery=delivery)
+
+    def _put_refused(self, rows: Sequence[tuple[Row, str]]) -> None:
+        put_members(self._database, [row for row, _ in rows])
+        self.done.rejected.update(why for _, why in rows)
 
     def _members(self, statuses: Sequence[Status], *, after: str = "", limit: int = 0) -> list[Row]:
         most = limit or self._connector.capabilities.most_rows
@@ -253,3 +262,8 @@ def _told(rows: Sequence[Row]) -> list[Member]:
     return [
         Member(row["customer_id"], tuple(msgspec.json.decode(row["identifiers"])), row["value_minor"]) for row in rows
     ]
+
+
+def _left_out(row: Row, why: str) -> Row:
+    """Return what becomes of a row that a replacement leaves out: one that was there is, until the replacement ends."""
+    return {"status": Status.REJECTED, "detail": why} if row["status"] == Status.ADDING else {"status": Status.REMOVING}

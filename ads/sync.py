@@ -7,6 +7,8 @@ nobody is told of before SQL says so, and SQL says "done" only after the platfor
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -90,6 +92,18 @@ class AudienceReport(msgspec.Struct, kw_only=True):
     waiting_until: str = ""
 
 
+@dataclass
+class _Job:
+    """An audience that is worked on, and what the look found."""
+
+    spec: AudienceSpec
+    stand: Stand
+    courier: Courier
+    audience: Audience
+    is_replacing: bool
+    tally: Tally = field(default_factory=Tally)
+
+
 class Synchroniser:
     """Synchronises the audiences of one platform.
 
@@ -142,17 +156,34 @@ class Synchroniser:
             end_turn(self._database, self._platform, self._owner)
 
     def _run(self, options: Options) -> list[AudienceReport]:
-        reports: list[AudienceReport] = []
+        """Prepare every audience, then erase, then send: an erasure may reach into audiences that were sent already."""
+        reports: dict[str, AudienceReport] = {}
+        jobs: list[_Job] = []
         throttled: Throttled | None = None
-        for spec in self._audiences:
+
+        def each(spec: AudienceSpec, work: Callable[[], AudienceReport | None]) -> None:
+            """Do a part of an audience's work, unless it has ended already; throttling is the whole account's."""
+            nonlocal throttled
+            if spec.name in reports:
+                return
             if throttled is None:
                 try:
-                    reports.append(self._synchronise(spec, options))
-                    continue
+                    report = work()
                 except Throttled as problem:
-                    throttled = problem  # of the whole account: the others wait too
-            reports.append(self._wait(spec, str(throttled), throttled.until_ms))
-        return reports
+                    throttled = problem
+                else:
+                    if report is not None:
+                        reports[spec.name] = report
+                    return
+            reports[spec.name] = self._wait(spec, str(throttled), throttled.until_ms)
+
+        for spec in self._audiences:
+            each(spec, partial(self._prepare, spec, options, jobs))
+        for job in jobs:
+            each(job.spec, partial(self._guarded, job, self._erase))
+        for job in jobs:
+            each(job.spec, partial(self._guarded, job, partial(self._send, options)))
+        return [reports[spec.name] for spec in self._audiences]
 
     def _keep_turn(self) -> None:
         now_ms = self._clock()
@@ -180,7 +211,8 @@ class Synchroniser:
             reasons=dict(tally.reasons),
         )
 
-    def _synchronise(self, spec: AudienceSpec, options: Options) -> AudienceReport:
+    def _prepare(self, spec: AudienceSpec, options: Options, jobs: list[_Job]) -> AudienceReport | None:
+        """Find the audience at the platform and finish what was begun; a report where that is all for now."""
         stand = self._stand(spec)
         if stand.waiting_until_ms > self._clock():
             return self._report(stand, None, None)
@@ -194,49 +226,55 @@ class Synchroniser:
         courier = Courier(self._database, self._connector, spec, stand, keep_turn=self._keep_turn, clock=self._clock)
         capabilities = self._connector.capabilities
         is_replacing = capabilities.can_replace and capabilities.delta_resets_learning and remote.is_in_use
+        job = _Job(spec, stand._replace(session=""), courier, self._audience(spec, options), is_replacing)
+        jobs.append(job)
+        return self._guarded(job, lambda job: job.courier.finish_replacement()) if stand.session else None
+
+    def _guarded(self, job: _Job, work: Callable[[_Job], AudienceReport | None]) -> AudienceReport | None:
+        """Do a part of an audience's work; a report where it is refused or fails."""
+        courier = job.courier
         try:
-            return self._bring(courier, stand, self._audience(spec, options), options, is_replacing=is_replacing)
+            return work(job)
         except SessionLost as problem:
             courier.note("lost", operation="replace", detail=str(problem))
-            return self._wait(spec, str(problem), problem.until_ms)
+            return self._wait(job.spec, str(problem), problem.until_ms)
         except (Refused, NotDone, Uncertain) as problem:
             courier.note("refused" if isinstance(problem, Refused) else "failed", operation="sync", detail=str(problem))
-            return self._failed(spec, problem)
+            return self._failed(job.spec, problem)
 
-    def _bring(
-        self, courier: Courier, stand: Stand, audience: Audience, options: Options, *, is_replacing: bool
-    ) -> AudienceReport:
-        """Finish a replacement that was begun; then look, mark, erase and send until nothing is left to do."""
-        if stand.session:
-            courier.finish_replacement()
-        first: Tally | None = None
-        for _ in range(2):  # the second adds those who were removed under their former hashes
-            tally = look(audience)
-            first = first or tally
-            says = _asks(tally, options)
-            mark(audience, is_replacing=is_replacing, erases_only=bool(says))
-            courier.erase()
-            if says:
-                return self._report(stand._replace(status="asks", detail=says, session=""), tally, courier.done)
-            save_stand(self._database, stand._replace(status="sending", session=""))
-            if is_replacing and tally.changes:
-                courier.begin_replacement()
-            elif tally.changes:
-                courier.send()
-            if is_replacing or not tally.renamed:
-                break
-        assert first is not None
+    def _erase(self, job: _Job) -> None:
+        job.tally = look(job.audience)
+        if job.tally.erasing:
+            mark(job.audience, is_replacing=job.is_replacing, erases_only=True)
+            job.courier.erase()
+
+    def _send(self, options: Options, job: _Job) -> AudienceReport:
+        """Mark and send what is to be added and removed, if that may move so much."""
+        tally = job.tally
+        if says := _asks(tally, options):
+            return self._report(job.stand._replace(status="asks", detail=says), tally, job.courier.done)
+        mark(job.audience, is_replacing=job.is_replacing)
+        if job.is_replacing and tally.changes:
+            job.courier.begin_replacement()
+        elif tally.changes:
+            job.courier.send()
+            if tally.renamed:  # those who were removed under their former hashes
+                mark(job.audience, is_replacing=False)
+                job.courier.send()
         least = self._connector.capabilities.smallest_audience
-        detail = f"below the {least:,} members that the platform asks for" if first.wanted < least else ""
-        ready = stand._replace(status="ready", detail=detail, session="", synced_ms=self._clock())
-        return self._report(ready, first, courier.done)
+        detail = f"below the {least:,} members that the platform asks for" if tally.wanted < least else ""
+        ready = job.stand._replace(status="ready", detail=detail, synced_ms=self._clock())
+        return self._report(ready, tally, job.courier.done)
 
     def _failed(self, spec: AudienceSpec, problem: Exception) -> AudienceReport:
         status = "refused" if isinstance(problem, Refused) else "failed"
         return self._report(self._stand(spec)._replace(status=status, detail=str(problem)), None, None)
 
     def _wait(self, spec: AudienceSpec, says: str, until_ms: int) -> AudienceReport:
-        stand = self._stand(spec)._replace(status="waiting", detail=says, waiting_until_ms=until_ms)
+        """Put an audience off; one that has to wait for longer already does so."""
+        stand = self._stand(spec)
+        if stand.waiting_until_ms < until_ms:
+            stand = stand._replace(status="waiting", detail=says, waiting_until_ms=until_ms)
         return self._report(stand, None, None)
 
     def _report(self, stand: Stand, tally: Tally | None, done: Done | None) -> AudienceReport:

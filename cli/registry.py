@@ -22,6 +22,7 @@ COMMANDS: dict[str, str] = {
     "trainer": "cli.trainer",
     "sink": "cli.sink",
     "api": "cli.api",
+    "ads": "cli.ads",
     "keys": "cli.keys",
     "replay": "cli.replay",
     "generate": "cli.generate",

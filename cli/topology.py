@@ -190,7 +190,10 @@ class Topology:
             )
             for worker_id in [f"{self.settings.worker_id}-{number}" for number in range(1, self._workers + 1)]
         ]
-        return [*roles, *(Role(name, [name], environ, logs / f"{name}.log") for name in ("sink", "trainer", "api"))]
+        return [
+            *roles,
+            *(Role(name, [name], environ, logs / f"{name}.log") for name in ("sink", "trainer", "api", "ads")),
+        ]
 
 
 def _free_port(host: str, wanted: int) -> int:

@@ -64,6 +64,26 @@ class Settings:
     api_port: int = _setting(8000, "port that the API listens on")
     api_rate_per_second: int = _setting(1000, "requests a second that one caller may make")
     model_dir: str = _setting("", "directory of the SQLite database, which holds the models; empty: the data directory")
+    ads_platform: str = _setting("file", "where audiences go: file, meta, google or tiktok")
+    ads_dir: str = _setting("", "directory of the audiences' CSV files; empty: audiences in the data directory")
+    ads_window_ms: int = _setting(
+        HOUR_MS, "how long changes of audiences gather before they are sent, e.g. 1h; 0s: at once"
+    )
+    ads_most_moved_share: float = _setting(0.3, "part of an audience that one synchronisation may move unasked, 0-1")
+    identity_file: str = _setting("", "CSV of customer_id, email, phone, country, opted_out, for the ads role alone")
+    identity_url: str = _setting(
+        "", "SQLAlchemy URL of a database with identities; empty: CLV_DATABASE_URL", secret=True
+    )
+    identity_table: str = _setting("", "table or view with the columns of CLV_IDENTITY_FILE")
+    suppression_key: str = _setting(
+        "", "secret that hides who is suppressed; empty: made at first use, suppression.key in the data directory",
+        secret=True,
+    )  # fmt: skip
+    meta_base_url: str = _setting("https://graph.facebook.com", "Meta's Graph API, without version")
+    meta_api_version: str = _setting("v26.0", "version of Meta's Graph API")
+    meta_access_token: str = _setting("", "access token of Meta's ad account", secret=True)
+    meta_ad_account_id: str = _setting("", "Meta's ad account, with or without act_")
+    meta_pixel_id: str = _setting("", "Meta's dataset that conversions go to; empty: none are sent")
     log_format: str = _setting("human", "human or json")
     log_level: str = _setting("info", "debug, info, warning or error")
     kafka_security_protocol: str = _setting("PLAINTEXT", "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL")
@@ -106,6 +126,7 @@ class Settings:
                 raise ConfigError(f"{_variable(name)} must be at least 1, is {getattr(self, name)}")
         choices = {
             "store": ("memory", "rocksdb"),
+            "ads_platform": ("file", "meta", "google", "tiktok"),
             "log_format": ("human", "json"),
             "log_level": ("debug", "info", "warning", "error"),
             "kafka_security_protocol": ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"),
@@ -124,6 +145,7 @@ class Settings:
             raise ConfigError(
                 "CLV_DUPLICATE_WINDOW_DAYS is shorter than CLV_ALLOWED_LATENESS", "ids must outlast late events"
             )
+        self._check_ads()
         self._check_budget(minor_digits(self.currency))
         self.fixed_cutoffs_minor()
 
@@ -146,6 +168,12 @@ class Settings:
             raise ConfigError("CLV_SEGMENT_CUTOFFS must be positive, the higher first", "for example 500,100")
         return high, growth
 
+    def _check_ads(self) -> None:
+        if not 0 < self.ads_most_moved_share <= 1:
+            raise ConfigError(f"CLV_ADS_MOST_MOVED_SHARE must be above 0 and at most 1, is {self.ads_most_moved_share}")
+        if self.identity_file and self.identity_table:
+            raise ConfigError("CLV_IDENTITY_FILE and CLV_IDENTITY_TABLE are both set", "identities come from one place")
+
     def _check_budget(self, digits: int) -> None:
         try:
             total_minor = to_minor(self.budget_total, digits)
@@ -163,11 +191,10 @@ class Settings:
         >>> Settings.from_env(settings.to_env()) == settings
         True
         """
-        values = {_variable(f.name): getattr(self, f.name) for f in fields(self)}
-        lateness = {"CLV_ALLOWED_LATENESS": f"{self.allowed_lateness_ms}ms"}
-        return {name: str(value) for name, value in (values | lateness).items()} | {
-            "CLV_DATA_DIR": str(self.data_dir.absolute())
+        values = {
+            _variable(f.name): f"{getattr(self, f.name)}{'ms' if f.name.endswith('_ms') else ''}" for f in fields(self)
         }
+        return values | {"CLV_DATA_DIR": str(self.data_dir.absolute())}
 
     @property
     def horizon_ms(self) -> int:

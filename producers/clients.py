@@ -6,6 +6,7 @@ import contextlib
 import socket
 from typing import TYPE_CHECKING, Any
 
+from clv.brokers import security_options
 from clv.errors import BrokerError, ConfigError
 
 if TYPE_CHECKING:
@@ -20,23 +21,16 @@ def client_settings(settings: Settings) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        When no broker is set: a producer needs one that runs.
+        When no broker is set: a producer needs one that runs; or TLS and SASL are set up wrongly.
     """
     if not settings.broker:
         raise ConfigError("no broker is set", "set CLV_BROKER=host:port, or give --broker host:port")
-    config: dict[str, Any] = {
+    return {
         "bootstrap_servers": settings.broker.split(","),
         "client_id": f"{settings.group}-producer",
-        "security_protocol": settings.kafka_security_protocol,
         "bootstrap_timeout_ms": 10_000,
+        **security_options(settings),
     }
-    if settings.kafka_ca_file:
-        config["ssl_cafile"] = settings.kafka_ca_file
-    if settings.kafka_security_protocol.startswith("SASL"):
-        config["sasl_mechanism"] = settings.kafka_sasl_mechanism
-        config["sasl_plain_username"] = settings.kafka_username
-        config["sasl_plain_password"] = settings.kafka_password
-    return config
 
 
 def require_reachable(settings: Settings) -> None:

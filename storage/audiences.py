@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, true, update
 
 from storage import tables
-from storage.dialect import insert_missing, upsert
+from storage.dialect import insert_into, insert_missing, upsert
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -58,7 +58,14 @@ class Chunk(NamedTuple):
         return sorted(self.scored.keys() | self.known.keys())
 
 
-def apply_scores(database: Database, scored: Sequence[Row], changed: Sequence[Row], erased: Mapping[str, Row]) -> None:
+def apply_scores(
+    database: Database,
+    scored: Sequence[Row],
+    changed: Sequence[Row],
+    erased: Mapping[str, Row],
+    *,
+    conversions: Sequence[Row] = (),
+) -> None:
     """Store what a batch of records says, in one transaction; repeating it changes nothing.
 
     Parameters
@@ -69,6 +76,8 @@ def apply_scores(database: Database, scored: Sequence[Row], changed: Sequence[Ro
         The reason of each customer's last segment change: ``customer_id`` and ``reason``.
     erased
         Customers to be forgotten, with their row of ``suppressions``; those also in ``scored`` came back later.
+    conversions
+        First purchases; one that is stored already stays as it is.
 
     Raises
     ------
@@ -91,6 +100,7 @@ def apply_scores(database: Database, scored: Sequence[Row], changed: Sequence[Ro
                 )
                 connection.execute(update(_members).where(*is_theirs).values(status="erasing"), keys)
             upsert(connection, tables.suppressions, list(erased.values()))
+        insert_missing(connection, tables.conversions, conversions)
         insert_missing(connection, _scored, scored)
         if scored:
             given: dict[str, Any] = {
@@ -103,6 +113,30 @@ def apply_scores(database: Database, scored: Sequence[Row], changed: Sequence[Ro
             reasons = [{"whose": row["customer_id"], "new_reason": row["reason"]} for row in changed]
             is_one = _scored.c.customer_id == bindparam("whose")
             connection.execute(update(_scored).where(is_one).values(reason=bindparam("new_reason")), reasons)
+
+
+def refresh_scores(database: Database) -> None:
+    """Take over what the sink has stored of customers: who is new or was scored later, and who is no more.
+
+    What was read from the topics and is not in SQL yet stays.
+
+    Raises
+    ------
+    StoreUnavailable
+        When a retry may help.
+    """
+    theirs, names = tables.customers, [column.name for column in _scored.columns]
+    query = select(*(theirs.c[name] for name in names)).where(true())
+    newest = select(func.max(theirs.c.as_of_ms)).scalar_subquery()
+    with database.writing() as connection:
+        statement = insert_into(connection, _scored).from_select(names, query)
+        changed = {name: statement.excluded[name] for name in names if name != "customer_id"}
+        is_later = statement.excluded.as_of_ms > _scored.c.as_of_ms
+        connection.execute(
+            statement.on_conflict_do_update(index_elements=["customer_id"], set_=changed, where=is_later)
+        )
+        is_known = select(theirs.c.customer_id).where(theirs.c.customer_id == _scored.c.customer_id).exists()
+        connection.execute(delete(_scored).where(~is_known, _scored.c.as_of_ms <= newest))
 
 
 def chunks(database: Database, platform: str, audience: str) -> Iterator[Chunk]:
@@ -153,6 +187,16 @@ def put_members(database: Database, rows: Sequence[Row], forgotten: Collection[t
             connection.execute(delete(_members).where(*is_one), keys)
 
 
+def forget_everywhere(database: Database, platform: str, identifiers: Collection[str]) -> None:
+    """Drop everybody whom a platform knew by these identifiers (JSON), in all audiences."""
+    names = select(_audiences.c.name).where(_audiences.c.platform == platform)
+    is_theirs = (_members.c.platform == platform, _members.c.audience == bindparam("in_name"))
+    with database.writing() as connection:
+        rows = [{"in_name": name, "was": each} for name in connection.execute(names).scalars() for each in identifiers]
+        if rows:
+            connection.execute(delete(_members).where(*is_theirs, _members.c.identifiers == bindparam("was")), rows)
+
+
 def members_with(
     database: Database, platform: str, audience: str, statuses: Collection[str], *, after: str = "", limit: int = CHUNK
 ) -> list[Row]:
@@ -170,6 +214,17 @@ def members_with(
     )
     with database.reading() as connection:
         return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def settle_members(database: Database, platform: str, audience: str, *, told_before: str) -> tuple[int, int]:
+    """Note that everybody who was to be added is there; return how many are new, and how many had that detail."""
+    is_meant = (_members.c.platform == platform, _members.c.audience == audience, _members.c.status == "adding")
+    counted = select(_members.c.detail, func.count()).where(*is_meant).group_by(_members.c.detail)
+    with database.writing() as connection:
+        counts = {row[0]: row[1] for row in connection.execute(counted)}
+        connection.execute(update(_members).where(*is_meant).values(status="present", detail=""))
+    before = counts.pop(told_before, 0)
+    return sum(counts.values()), before
 
 
 def count_members(database: Database, platform: str, audience: str, statuses: Collection[str]) -> int:

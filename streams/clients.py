@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-import ssl
 import struct
 from typing import TYPE_CHECKING, Any
 
-from clv.errors import BrokerError, ConfigError
+from clv.brokers import security_options
+from clv.errors import BrokerError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,16 +33,7 @@ def aiokafka_settings(settings: Settings) -> dict[str, Any]:
     ConfigError
         The CA file cannot be read, or SASL is asked for without a user.
     """
-    security: dict[str, Any] = {"security_protocol": settings.kafka_security_protocol}
-    if settings.kafka_security_protocol.endswith("SSL"):
-        security["ssl_context"] = _ssl_context(settings.kafka_ca_file)
-    if settings.kafka_security_protocol.startswith("SASL"):
-        if not settings.kafka_username:
-            raise ConfigError(f"CLV_KAFKA_USERNAME is empty, and {settings.kafka_security_protocol} needs a user")
-        security["sasl_mechanism"] = settings.kafka_sasl_mechanism
-        security["sasl_plain_username"] = settings.kafka_username
-        security["sasl_plain_password"] = settings.kafka_password
-    return {"bootstrap_servers": bootstrap(settings), **security}
+    return {"bootstrap_servers": bootstrap(settings), **security_options(settings)}
 
 
 def bootstrap(settings: Settings) -> str:
@@ -96,10 +87,3 @@ def accepts_connections(address: str, *, timeout_seconds: float = 2.0) -> bool:
     ):
         return True
     return False
-
-
-def _ssl_context(ca_file: str) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=ca_file or None)
-    except OSError as problem:
-        raise ConfigError(f"CLV_KAFKA_CA_FILE {ca_file!r} cannot be used: {problem}") from problem

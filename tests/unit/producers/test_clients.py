@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+
 import pytest
 
 from clv.errors import ConfigError
@@ -25,11 +27,11 @@ def test_tls_and_sasl_are_passed_on() -> None:
             kafka_sasl_mechanism="SCRAM-SHA-256",
             kafka_username="u",
             kafka_password="p",
-            kafka_ca_file="/ca.pem",
         )
     )
-    names = ("security_protocol", "sasl_mechanism", "sasl_plain_username", "sasl_plain_password", "ssl_cafile")
-    assert [found[name] for name in names] == ["SASL_SSL", "SCRAM-SHA-256", "u", "p", "/ca.pem"]
+    names = ("security_protocol", "sasl_mechanism", "sasl_plain_username", "sasl_plain_password")
+    assert [found[name] for name in names] == ["SASL_SSL", "SCRAM-SHA-256", "u", "p"]
+    assert found["ssl_context"].verify_mode == ssl.CERT_REQUIRED
 
 
 def test_without_a_broker_there_is_no_client() -> None:

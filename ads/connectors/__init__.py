@@ -1,0 +1,1 @@
+"""Connectors: one module a platform, each an ``ads.connector.AudienceConnector``."""

@@ -1,0 +1,112 @@
+"""The composition root of ads: settings to a platform's connector, identities and the key of suppressions."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ads.connectors.file import FileConnector
+from ads.identity import CsvIdentities, SqlIdentities
+from ads.people import People
+from ads.sync import Synchroniser
+from clv.errors import ConfigError
+from clv.money import minor_digits
+from storage.audiences import suppressed
+from storage.engine import Database
+
+if TYPE_CHECKING:
+    from ads.connector import AudienceConnector
+    from ads.conversions import ConversionSender
+    from ads.identity import IdentitySource
+    from clv.settings import Settings
+
+_KEY_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A platform that is set up: what the ads role and the commands work with. Close it at the end.
+
+    ``key`` is that of the suppressions' digests.
+    """
+
+    name: str
+    database: Database
+    connector: AudienceConnector
+    people: People
+    key: bytes
+    identities: Database | None
+    conversions: ConversionSender | None = None
+
+    def synchroniser(self) -> Synchroniser:
+        """Return a synchroniser by the clock."""
+        return Synchroniser(self.database, self.connector, self.people, clock=now_ms)
+
+    def close(self) -> None:
+        """Close what was opened for it."""
+        if self.identities is not None:
+            self.identities.close()
+
+
+def now_ms() -> int:
+    """Return the clock's time, epoch milliseconds."""
+    return round(time.time() * 1_000)
+
+
+def open_platform(settings: Settings, database: Database) -> Platform:
+    """Return the platform that ``CLV_ADS_PLATFORM`` names.
+
+    Raises
+    ------
+    ConfigError
+        When a setting that it needs is missing or wrong; names it.
+    """
+    connector = _connector(settings)
+    needs_identity = connector.capabilities.needs_identity
+    if needs_identity and not (settings.identity_file or settings.identity_table):
+        raise ConfigError(
+            f"{settings.ads_platform} knows people by e-mail or telephone, and no identities are set",
+            "set CLV_IDENTITY_FILE to a CSV of customer_id,email,phone, or CLV_IDENTITY_TABLE",
+        )
+    key = _suppression_key(settings)
+    opened = Database(settings.identity_url) if settings.identity_table and settings.identity_url else None
+    source = _source(settings, opened or database)
+    people = People(connector, source, key=key, suppressed=lambda: suppressed(database))
+    return Platform(settings.ads_platform, database, connector, people, key, opened)
+
+
+def _source(settings: Settings, database: Database) -> IdentitySource | None:
+    if settings.identity_file:
+        path = Path(settings.identity_file).expanduser()
+        if not path.is_file():
+            raise ConfigError(f"CLV_IDENTITY_FILE is {str(path)!r}, and there is no such file")
+        return CsvIdentities(path)
+    return SqlIdentities(database, settings.identity_table) if settings.identity_table else None
+
+
+def _suppression_key(settings: Settings) -> bytes:
+    if settings.suppression_key:
+        return settings.suppression_key.encode()
+    path = settings.data_dir / "suppression.key"
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return path.read_bytes()
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_hex(_KEY_BYTES).encode())
+        return path.read_bytes()
+    except OSError as problem:
+        raise ConfigError(f"{path} cannot be used: {problem.strerror}", "set CLV_SUPPRESSION_KEY") from problem
+
+
+def _connector(settings: Settings) -> AudienceConnector:
+    if settings.ads_platform == "file":
+        folder = Path(settings.ads_dir).expanduser() if settings.ads_dir else settings.data_dir / "audiences"
+        return FileConnector(folder.absolute(), digits=minor_digits(settings.currency))
+    raise ConfigError(f"CLV_ADS_PLATFORM is {settings.ads_platform!r}, which is not there yet")

@@ -1,0 +1,1 @@
+"""Synchronising audiences, on every database."""
