@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ads.connectors.file import FileConnector
+from ads.connectors.meta import MetaConnector
+from ads.connectors.meta_client import MetaClient, MetaConfig
+from ads.connectors.meta_conversions import MetaConversions
 from ads.identity import CsvIdentities, SqlIdentities
 from ads.people import People
 from ads.sync import Synchroniser
@@ -39,8 +44,8 @@ class Platform:
     connector: AudienceConnector
     people: People
     key: bytes
-    identities: Database | None
-    conversions: ConversionSender | None = None
+    conversions: ConversionSender | None
+    opened: ExitStack
 
     def synchroniser(self) -> Synchroniser:
         """Return a synchroniser by the clock."""
@@ -48,8 +53,7 @@ class Platform:
 
     def close(self) -> None:
         """Close what was opened for it."""
-        if self.identities is not None:
-            self.identities.close()
+        self.opened.close()
 
 
 def now_ms() -> int:
@@ -65,18 +69,19 @@ def open_platform(settings: Settings, database: Database) -> Platform:
     ConfigError
         When a setting that it needs is missing or wrong; names it.
     """
-    connector = _connector(settings)
-    needs_identity = connector.capabilities.needs_identity
-    if needs_identity and not (settings.identity_file or settings.identity_table):
-        raise ConfigError(
-            f"{settings.ads_platform} knows people by e-mail or telephone, and no identities are set",
-            "set CLV_IDENTITY_FILE to a CSV of customer_id,email,phone, or CLV_IDENTITY_TABLE",
-        )
-    key = _suppression_key(settings)
-    opened = Database(settings.identity_url) if settings.identity_table and settings.identity_url else None
-    source = _source(settings, opened or database)
-    people = People(connector, source, key=key, suppressed=lambda: suppressed(database))
-    return Platform(settings.ads_platform, database, connector, people, key, opened)
+    with ExitStack() as closing:
+        connector, conversions = _connect(settings, closing)
+        if connector.capabilities.needs_identity and not (settings.identity_file or settings.identity_table):
+            raise ConfigError(
+                f"{settings.ads_platform} knows people by e-mail or telephone, and no identities are set",
+                "set CLV_IDENTITY_FILE to a CSV of customer_id,email,phone, or CLV_IDENTITY_TABLE",
+            )
+        theirs = database
+        if settings.identity_table and settings.identity_url:
+            theirs = closing.enter_context(contextlib.closing(Database(settings.identity_url)))
+        key = _suppression_key(settings)
+        people = People(connector, _source(settings, theirs), key=key, suppressed=lambda: suppressed(database))
+        return Platform(settings.ads_platform, database, connector, people, key, conversions, closing.pop_all())
 
 
 def _source(settings: Settings, database: Database) -> IdentitySource | None:
@@ -105,8 +110,33 @@ def _suppression_key(settings: Settings) -> bytes:
         raise ConfigError(f"{path} cannot be used: {problem.strerror}", "set CLV_SUPPRESSION_KEY") from problem
 
 
-def _connector(settings: Settings) -> AudienceConnector:
+def _connect(settings: Settings, closing: ExitStack) -> tuple[AudienceConnector, ConversionSender | None]:
+    digits = minor_digits(settings.currency)
     if settings.ads_platform == "file":
         folder = Path(settings.ads_dir).expanduser() if settings.ads_dir else settings.data_dir / "audiences"
-        return FileConnector(folder.absolute(), digits=minor_digits(settings.currency))
-    raise ConfigError(f"CLV_ADS_PLATFORM is {settings.ads_platform!r}, which is not there yet")
+        return FileConnector(folder.absolute(), digits=digits), None
+    if settings.ads_platform == "meta":
+        client = closing.enter_context(contextlib.closing(open_meta(settings)))
+        sender = MetaConversions(client, currency=settings.currency) if settings.meta_pixel_id else None
+        return MetaConnector(client), sender
+    raise ConfigError(f"CLV_ADS_PLATFORM is {settings.ads_platform!r}, which is not there yet", "file or meta")
+
+
+def open_meta(settings: Settings) -> MetaClient:
+    """Return a client of the ad account in the settings; close it at the end.
+
+    Raises
+    ------
+    ConfigError
+        When the token or the account is missing.
+    """
+    config = MetaConfig(
+        base_url=settings.meta_base_url,
+        api_version=settings.meta_api_version,
+        access_token=settings.meta_access_token,
+        ad_account_id=settings.meta_ad_account_id,
+        digits=minor_digits(settings.currency),
+        pixel_id=settings.meta_pixel_id,
+        country=settings.meta_country,
+    )
+    return MetaClient(config, clock=now_ms, sleep=time.sleep)

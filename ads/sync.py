@@ -19,7 +19,7 @@ from ads.delivering import Courier, Done
 from ads.looking import Audience, look, mark
 from ads.reconcile import Status, Tally
 from clv.outcomes import rfc3339
-from storage.audiences import count_members, end_turn, load_stand, save_stand, take_turn
+from storage.audiences import count_members, end_turn, forget_members, load_stand, save_stand, take_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -220,7 +220,12 @@ class Synchroniser:
             remote = self._connector.ensure(spec)
         except (Refused, NotDone, Uncertain, SessionLost) as problem:
             return self._failed(spec, problem)
+        if stand.remote_id not in ("", remote.remote_id):
+            # It was deleted there and is another now: nobody is in it.
+            forget_members(self._database, self._platform, spec.name)
+            stand = stand._replace(session="")
         stand = stand._replace(remote_id=remote.remote_id, waiting_until_ms=-1)
+        save_stand(self._database, stand)
         if remote.problem:
             return self._report(stand._replace(status="refused", detail=remote.problem), None, None)
         courier = Courier(self._database, self._connector, spec, stand, keep_turn=self._keep_turn, clock=self._clock)

@@ -83,6 +83,9 @@ class Settings:
     meta_api_version: str = _setting("v26.0", "version of Meta's Graph API")
     meta_access_token: str = _setting("", "access token of Meta's ad account", secret=True)
     meta_ad_account_id: str = _setting("", "Meta's ad account, with or without act_")
+    meta_country: str = _setting(
+        "", "country (ISO 3166-1 alpha-2) that lookalikes are looked for in; empty: none are made"
+    )
     meta_pixel_id: str = _setting("", "Meta's dataset that conversions go to; empty: none are sent")
     log_format: str = _setting("human", "human or json")
     log_level: str = _setting("info", "debug, info, warning or error")

@@ -187,6 +187,13 @@ def put_members(database: Database, rows: Sequence[Row], forgotten: Collection[t
             connection.execute(delete(_members).where(*is_one), keys)
 
 
+def forget_members(database: Database, platform: str, audience: str) -> None:
+    """Drop everybody who is known in an audience."""
+    is_meant = (_members.c.platform == platform, _members.c.audience == audience)
+    with database.writing() as connection:
+        connection.execute(delete(_members).where(*is_meant))
+
+
 def forget_everywhere(database: Database, platform: str, identifiers: Collection[str]) -> None:
     """Drop everybody whom a platform knew by these identifiers (JSON), in all audiences."""
     names = select(_audiences.c.name).where(_audiences.c.platform == platform)
