@@ -165,7 +165,7 @@ class Courier:
                 "detail": detail,
             },
         )
-        said = log.info if outcome == "done" else log.warning
+        said = log.debug if outcome == "done" else log.warning
         where = {"platform": self._stand.platform, "audience": self._spec.name}
         said("audience operation", **where, operation=operation, rows=rows, rejected=refused, outcome=outcome)
 

@@ -140,6 +140,10 @@ class _Role:
             log.warning("audiences not synchronised", platform=self._platform.name, problem=str(problem))
             self._figures["problem"] = str(problem)[:200]
             return
+        for report in reports:
+            if report.added or report.removed or report.status != "ready":
+                figures = {"added": report.added, "removed": report.removed, "present": report.present}
+                log.info("audience", name=report.name, status=report.status, detail=report.detail, **figures)
         self._figures = {
             "platform": self._platform.name,
             "present": sum(report.present for report in reports),

@@ -73,10 +73,9 @@ def sync(
 
     from rich.console import Console
 
-    from ads.platforms import open_platform
     from ads.sync import Options
+    from cli.audiences import synchronise
     from clv.settings import Settings
-    from storage.audiences import refresh_scores
     from storage.engine import Database
     from storage.schema import require_current
 
@@ -89,11 +88,8 @@ def sync(
     )
     with contextlib.closing(Database(settings.sql_url)) as database:
         require_current(database)
-        with contextlib.closing(open_platform(settings, database)) as platform:
-            console = Console(stderr=True)
-            with console.status(f"synchronising audiences with {platform.name}"):
-                refresh_scores(database)
-                reports = platform.synchroniser().run(options)
+        with Console(stderr=True).status(f"synchronising audiences with {settings.ads_platform}"):
+            reports = synchronise(settings, database, options)
     if is_json:
         shown = {"platform": settings.ads_platform, "is_dry_run": is_dry_run, "audiences": [_plain(r) for r in reports]}
         typer.echo(json.dumps(shown, indent=2))

@@ -21,6 +21,7 @@ def command(
     """Replay 69,659 real orders (CDNOW) through the whole product, and watch them on the live dashboard.
 
     Starts everything afresh under demo/ in the data directory; CLV_BROKER and CLV_DATABASE_URL are used where set.
+    Audiences go to a Meta of its own on this machine, under made-up addresses, unless CLV_ADS_PLATFORM names one.
 
     Example:
         clv demo --exit-when-done --json
@@ -28,6 +29,7 @@ def command(
     from dataclasses import replace
     from pathlib import Path
 
+    from cli.demo_ads import with_sandbox
     from cli.following import Follower
     from cli.sending import Sending
     from cli.topology import Topology
@@ -46,7 +48,7 @@ def command(
         total=min(len(log), limit or len(log)),
         max_lead_days=MAX_LEAD_DAYS,
     )
-    with Topology(settings, workers=workers) as topology:
+    with with_sandbox(settings, log) as with_ads, Topology(with_ads, workers=workers) as topology:
         follower = Follower(topology, sending)
         follower.run(is_ending=is_ending)
         follower.report(is_json=is_json)

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
+from cli.audiences import audience_figures
 from cli.figures import live_table, run_figures, summary_lines
 from cli.sending import send
 from streams.lag import Lag, measure_lag
@@ -76,6 +77,7 @@ class Follower:
         """Print the summary."""
         figures = run_figures(self._topology.database, self._topology.settings)
         seconds = (self._finished_at or time.monotonic()) - self._started_at
+        figures["audiences"] = audience_figures(self._topology.database, self._topology.connected())
         figures["seconds"] = round(seconds, 1)
         figures["events_per_second"] = round(figures["events"]["in"] / seconds, 1)
         if is_json:

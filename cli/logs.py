@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from clv.settings import Settings
 
-_NOISY = ("faust", "mode", "aiokafka", "kafka", "alembic", "sqlalchemy", "asyncio", "skl2onnx")
+_NOISY = ("httpx2", "httpcore2", "faust", "mode", "aiokafka", "kafka", "alembic", "sqlalchemy", "asyncio", "skl2onnx")
 _URL_PASSWORD = re.compile(r"(://[^:/@\s]*):[^@/\s]+@")
 _SECRET_KEYS = re.compile(r"password|secret|token|api_key", re.IGNORECASE)
 

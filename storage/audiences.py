@@ -131,7 +131,7 @@ def refresh_scores(database: Database) -> None:
     with database.writing() as connection:
         statement = insert_into(connection, _scored).from_select(names, query)
         changed = {name: statement.excluded[name] for name in names if name != "customer_id"}
-        is_later = statement.excluded.as_of_ms > _scored.c.as_of_ms
+        is_later = statement.excluded.as_of_ms >= _scored.c.as_of_ms
         connection.execute(
             statement.on_conflict_do_update(index_elements=["customer_id"], set_=changed, where=is_later)
         )

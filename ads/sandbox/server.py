@@ -64,7 +64,9 @@ class Sandbox:
         app = FastAPI(openapi_url=None)
         app.add_api_route("/sandbox/audiences", self._shown, methods=["GET"])
         app.add_api_route("/{path:path}", self._answer, methods=["GET", "POST", "DELETE"])
-        self._server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+        self._server = uvicorn.Server(
+            uvicorn.Config(app, log_config=None, log_level="warning", access_log=False, lifespan="off")
+        )
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._listening]}, name="sandbox", daemon=True
         )
