@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Any
 from api.cursors import encode_feed
 from api.schemas.overview import Health, Lag, ModelAge, RoleHealth, Summary
 from api.views import mean, moment, segment_views, share
+from budget.asking import distrust
 from clv.errors import ModelError
+from clv.events import parse_time_ms
 from clv.rules import DAY_MS
+from models.card import ModelCard
+from storage.cards import card_at
 from storage.feed import count_changes, feed_end
 from storage.heartbeats import FRESH_MS, Heartbeat, read_heartbeats
 from storage.letters import count_by_reason
@@ -101,6 +105,24 @@ def model_age(context: Context) -> ModelAge:
         champion=newest.champion,
         learned_through_at=moment(newest.learned_through_ms),
         event_days_behind=round(behind, 2) if behind is not None else None,
+    )
+
+
+def distrust_of(context: Context) -> str:
+    """Say why the models should not move money now: a role that is gone, a model behind, or drift; else nothing."""
+    try:
+        newest = context.published.newest().scorer.snapshots[-1]
+    except (ModelError, IndexError):
+        return distrust(version="", learned_through_ms=-1, reached_ms=-1, alarms=(), has_all_roles=False)
+    stored = card_at(context.database, newest.version)
+    card = ModelCard.from_json(stored.card) if stored else None
+    alive = {beat.role for beat in read_heartbeats(context.database) if context.now_ms - beat.at_ms <= FRESH_MS}
+    return distrust(
+        version=newest.version,
+        learned_through_ms=newest.learned_through_ms,
+        reached_ms=reached_ms(context),
+        alarms=[(alarm.detector, parse_time_ms(alarm.at)) for alarm in card.drift] if card else (),
+        has_all_roles=alive >= set(NEEDED_ROLES),
     )
 
 

@@ -29,7 +29,7 @@ WEEK_MS = 7 * 86_400_000
 FEWEST_WEEKS = 8
 LEAST_SPREAD = 0.05
 """Standard deviation of the logarithm of a segment's spend below which its curve cannot be seen: some 5 %."""
-HALF_LIFE_WEEKS = 26.0
+HALF_LIFE_WEEKS = 13.0
 _ELASTICITY = 0.6
 _ELASTICITY_SD = 0.2
 _SEASON_SD = 0.3
@@ -80,7 +80,7 @@ class Response(msgspec.Struct, frozen=True):
 
     def marginal(self, amounts: Floats) -> Floats:
         """Return what one more unit would bring, per segment; infinite at nothing."""
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):
             slope: Floats = self.elasticity * self.value(amounts) / np.asarray(amounts, dtype=np.float64)
         return slope
 

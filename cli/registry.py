@@ -29,6 +29,7 @@ COMMANDS: dict[str, str] = {
     "import": "cli.import_",
     "backtest": "cli.backtest",
     "export": "cli.export",
+    "simulate": "cli.simulate",
     "train": "cli.train",
     "models": "cli.models",
     "dlq": "cli.dlq",

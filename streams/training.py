@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from clv.budget import BASELINE, baseline_signals, has_moved
+from budget.asking import NO_FIGURES, Standing, split_budget
+from clv.budget import has_moved
 from clv.errors import ConfigError, InvalidEvent
 from clv.features import FEATURE_DIGEST
 from clv.money import minor_digits, to_minor
@@ -23,6 +24,7 @@ from models.batch import MAX_EXAMPLES
 from models.schedule import NEVER_MS, SAMPLE_SEED, Schedule, ScheduleState, example_arrays
 from models.training import Learner
 from storage.artifacts import Artifact
+from storage.campaigns import weeks_of_segments
 from storage.examples import sample_examples
 from storage.overview import FOREVER_MS, clv_quantiles, count_scored, newest_score_ms, segment_totals
 from streams.histories import read_past
@@ -265,26 +267,37 @@ class Training:
 
     def _budget(self, now_ms: int) -> list[BudgetSignal]:
         """Propose the budget again when the segments' mix or worth has moved."""
-        totals = {t.segment: (t.customers, t.clv_minor) for t in segment_totals(self._database)}
-        customers = {segment: totals[segment] for segment in SEGMENTS if segment in totals}
-        if not customers:
+        standings = {
+            total.segment: Standing(total.customers, total.clv_minor, total.clv_minor, total.clv_minor)
+            for total in segment_totals(self._database)
+            if total.segment in SEGMENTS
+        }
+        if not standings:
             return []
         settings = self._settings
-        signals = baseline_signals(self._budget_minor, customers, margin=settings.margin)
+        found = split_budget(
+            self._budget_minor,
+            standings,
+            weeks_of_segments(self._database),
+            margin=settings.margin,
+            horizon_days=settings.horizon_days,
+        )
+        signals = found.signals()
         if self.state.signals and not has_moved(self.state.signals, signals):
             return []
         self.state.signals = signals
+        warnings = [*found.warnings, *([found.fallback] if found.fallback not in ("", NO_FIGURES) else [])]
         proposal = event_id("proposal", now_ms, msgspec.json.encode(signals).decode())
         return [
             BudgetSignal(
                 event_id("budget", proposal, signal.segment),
                 proposal,
                 rfc3339(now_ms),
-                BASELINE,
+                found.method,
                 settings.currency,
                 self._budget_minor,
                 signal,
-                [],
+                warnings,
             )
             for signal in signals
         ]

@@ -7,15 +7,18 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from api.context import Shared
-from api.overview import reached_ms
+from api.context import Context, Shared
+from api.overview import distrust_of, model_age, reached_ms
 from api.problems import documented
 from api.schemas.ads import Allocation, Audience, Audiences, BudgetAllocation
 from api.security import require
 from api.views import moment
-from clv.budget import BASELINE, STRATEGIES, baseline_signals
+from budget.asking import Standing, split_budget
+from budget.proposal import SegmentAllocation
+from clv.budget import BASELINE_SHARES, STRATEGIES
 from clv.outcomes import SEGMENTS, Segment
 from clv.settings import Settings
+from storage.campaigns import weeks_of_segments
 from storage.sums import totals_by
 
 router = APIRouter(prefix="/api/meta-ads", tags=["ads"], dependencies=[require("read")])
@@ -60,35 +63,76 @@ def budget_allocation(
 ) -> BudgetAllocation:
     """Split a budget over the segments, to the cent, and say what a new customer of each may cost."""
     total_minor = _total_minor(context, total_budget)
-    totals = {total.segment: total for total in totals_by(context.database, "segment")}
-    known: dict[Segment, tuple[int, int]] = {
-        segment: (totals[segment].customers, totals[segment].clv_minor) for segment in SEGMENTS if segment in totals
-    }
-    signals = baseline_signals(total_minor, known, margin=context.settings.margin)
+    known = _standings(context)
+    settings = context.settings
+    found = split_budget(
+        total_minor,
+        known,
+        weeks_of_segments(context.database),
+        margin=settings.margin,
+        horizon_days=settings.horizon_days,
+        distrust=distrust_of(context),
+    )
     major = context.currency.major
     return BudgetAllocation(
         currency=context.currency.code,
         total_budget=major(total_minor),
-        method=BASELINE,
+        method=found.method,
         as_of=moment(reached_ms(context)),
-        allocations=[
-            Allocation(
-                segment=signal.segment,
-                share=signal.share,
-                amount=major(signal.amount_minor),
-                baseline_amount=major(signal.baseline_amount_minor),
-                delta=major(signal.amount_minor - signal.baseline_amount_minor),
-                cac_target=major(signal.cac_target_minor),
-                customers=signal.customers,
-                mean_clv=major(signal.mean_clv_minor),
-                expected_new_customers=signal.amount_minor // signal.cac_target_minor if signal.cac_target_minor else 0,
-                strategy=signal.strategy,
-                binding_constraint=signal.binding_constraint,
-            )
-            for signal in signals
-        ],
-        warnings=_warnings(known),
+        allocations=[_allocation(context, each, total_minor) for each in found.segments],
+        expected_gain=_money(context, found.gain_minor),
+        expected_gain_lower=_money(context, found.gain_lower_minor),
+        expected_gain_upper=_money(context, found.gain_upper_minor),
+        gain_probability=found.gain_probability,
+        weeks_of_data=found.weeks,
+        fallback=found.fallback or None,
+        model_version=model_age(context).version,
+        warnings=[*_warnings(known), *found.warnings],
     )
+
+
+def _allocation(context: Context, each: SegmentAllocation, total_minor: int) -> Allocation:
+    major = context.currency.major
+    new = each.expected_new_customers
+    if new is None:  # if each costs what one may
+        new = each.amount_minor // each.max_cac_minor if each.max_cac_minor else 0
+    return Allocation(
+        segment=each.segment,
+        share=each.amount_minor / total_minor if total_minor else float(BASELINE_SHARES[each.segment]),
+        amount=major(each.amount_minor),
+        baseline_amount=major(each.baseline_minor),
+        delta=major(each.amount_minor - each.baseline_minor),
+        present_amount=major(each.present_minor),
+        unconstrained_amount=major(each.unconstrained_minor),
+        cac_target=major(each.max_cac_minor),
+        customers=each.customers,
+        mean_clv=major(each.mean_clv_minor),
+        mean_clv_lower=major(each.lower_minor),
+        mean_clv_upper=major(each.upper_minor),
+        expected_new_customers=int(new),
+        expected_value=_money(context, each.expected_value_minor),
+        expected_gain=_money(context, each.gain_minor),
+        expected_gain_lower=_money(context, each.gain_lower_minor),
+        expected_gain_upper=_money(context, each.gain_upper_minor),
+        marginal_return=each.marginal_return,
+        ltv_to_cac=each.ltv_to_cac,
+        payback_months=each.payback_months,
+        strategy=each.strategy,
+        binding_constraint=each.binding_constraint,
+    )
+
+
+def _money(context: Context, minor: int | None) -> float | None:
+    return None if minor is None else context.currency.major(minor)
+
+
+def _standings(context: Context) -> dict[Segment, Standing]:
+    totals = {total.segment: total for total in totals_by(context.database, "segment")}
+    return {
+        segment: Standing(found.customers, found.clv_minor, found.clv_lower_minor, found.clv_upper_minor)
+        for segment in SEGMENTS
+        if (found := totals.get(segment)) is not None
+    }
 
 
 def _total_minor(context: Shared, total_budget: float | None) -> int:
@@ -100,8 +144,8 @@ def _total_minor(context: Shared, total_budget: float | None) -> int:
     return minor
 
 
-def _warnings(known: dict[Segment, tuple[int, int]]) -> list[str]:
-    if not any(count for count, _ in known.values()):
+def _warnings(known: dict[Segment, Standing]) -> list[str]:
+    if not any(each.customers for each in known.values()):
         return ["no customer is in a segment yet: CAC targets are 0 until the first cut-offs are published"]
-    empty = [segment for segment in SEGMENTS if not known.get(segment, (0, 0))[0]]
+    empty = [segment for segment in SEGMENTS if segment not in known or not known[segment].customers]
     return [f"{segment} has no customers: its share is the rule's alone" for segment in empty]

@@ -1,0 +1,117 @@
+"""From what is stored to a split: complete weeks of campaigns, segments as they stand, and what is spent now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from budget.allocation import allocate
+from budget.proposal import Position, Request
+from budget.response import NoResponse, Spent, fit_response
+from clv.outcomes import SEGMENTS, Segment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from budget.proposal import Allocation
+
+_WEEK_DAYS = 7
+NO_FIGURES = "no campaign figures with segments are known"
+
+
+class Standing(NamedTuple):
+    """A segment's customers and the sums of their CLV and its interval, minor units."""
+
+    customers: int
+    clv_minor: int
+    lower_minor: int
+    upper_minor: int
+
+    def mean_minor(self, total_minor: int) -> int:
+        """Return a sum by customer, rounded half up; 0 without customers."""
+        return (2 * total_minor + self.customers) // (2 * self.customers) if self.customers else 0
+
+
+def split_budget(
+    total_minor: int,
+    standings: Mapping[Segment, Standing],
+    weeks: Sequence[tuple[str, int, int, int, int]],
+    *,
+    margin: float = 1.0,
+    horizon_days: int = 90,
+    distrust: str = "",
+) -> Allocation:
+    """Split a budget by what is known.
+
+    Parameters
+    ----------
+    weeks
+        Segment, week, days of it that were seen, spend and value in minor units. Weeks that are not whole are left out;
+        the last whole one says what is spent now.
+    distrust
+        Why the models should not move money now; empty where they may.
+
+    Examples
+    --------
+    >>> found = split_budget(1_000, {}, [])
+    >>> [each.amount_minor for each in found.segments], found.fallback
+    ([500, 350, 150], 'no campaign figures with segments are known')
+    """
+    rows = [
+        Spent(segment, week, spend, value)
+        for segment, week, days, spend, value in weeks
+        if segment in SEGMENTS and days == _WEEK_DAYS
+    ]
+    last = max((row.week for row in rows), default=-1)
+    present = {row.segment: row.spend_minor for row in rows if row.week == last}
+    positions = {
+        segment: _position(standings.get(segment, Standing(0, 0, 0, 0)), present.get(segment)) for segment in SEGMENTS
+    }
+    request = Request(
+        total_minor=total_minor,
+        positions=positions,
+        margin=margin,
+        horizon_days=horizon_days,
+        distrust=distrust,
+    )
+    return allocate(request, fit_response(rows) if rows else NoResponse(NO_FIGURES))
+
+
+def _position(standing: Standing, amount_minor: int | None) -> Position:
+    return Position(
+        customers=standing.customers,
+        mean_clv_minor=standing.mean_minor(standing.clv_minor),
+        lower_minor=standing.mean_minor(standing.lower_minor),
+        upper_minor=standing.mean_minor(standing.upper_minor),
+        amount_minor=amount_minor,
+    )
+
+
+MOST_BEHIND_MS = 14 * 86_400_000
+"""Event time by which a model may be behind, and for which an alarm counts."""
+
+
+def distrust(
+    *, version: str, learned_through_ms: int, reached_ms: int, alarms: Sequence[tuple[str, int]], has_all_roles: bool
+) -> str:
+    """Say why models should not move money now, empty where they may.
+
+    Parameters
+    ----------
+    version
+        Of what answers; empty where nothing has been published.
+    learned_through_ms, reached_ms
+        Event times, epoch milliseconds: how far it has learned, and how far events have come.
+    alarms
+        Detectors that fired and when, event time.
+    has_all_roles
+        Whether every role that keeps the figures fresh is alive.
+    """
+    if not version:
+        return "no model has been published yet"
+    if not has_all_roles:
+        return "not every role is running: the figures may be stale"
+    behind = (reached_ms - learned_through_ms) // 86_400_000
+    if reached_ms - learned_through_ms > MOST_BEHIND_MS:
+        return f"the model is {behind} days of event time behind"
+    firing = sorted({name for name, at_ms in alarms if at_ms > reached_ms - MOST_BEHIND_MS})
+    return f"drift was noticed within two weeks: {', '.join(firing)}" if firing else ""
