@@ -16,8 +16,8 @@ from clv.errors import ScorerError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ads.audiences import AudienceSpec
     from ads.identity import Identity
+    from clv.audiences import AudienceSpec
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):

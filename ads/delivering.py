@@ -32,8 +32,8 @@ from storage.audiences import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ads.audiences import AudienceSpec
     from ads.connector import AudienceConnector
+    from clv.audiences import AudienceSpec
     from storage.engine import Database
 
 log = structlog.get_logger(__name__)

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from ads.audiences import Candidate
 from ads.reconcile import Action, Known, Person, Status, Tally, decide
+from clv.audiences import Candidate
 from storage.audiences import Chunk, chunks, put_members
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ads.audiences import AudienceSpec
     from ads.people import People
+    from clv.audiences import AudienceSpec
     from storage.engine import Database
 
 TOLD_BEFORE = "told before"

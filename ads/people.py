@@ -12,9 +12,9 @@ from ads.reconcile import Person
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from ads.audiences import Candidate
     from ads.connector import AudienceConnector
     from ads.identity import Identity, IdentitySource
+    from clv.audiences import Candidate
 
 UNKNOWN = "no e-mail address or telephone number is known"
 

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ads.connectors.file import FileConnector
+from ads.connectors.file_budget import FileBudgets
 from ads.connectors.meta import MetaConnector
+from ads.connectors.meta_budget import MetaBudgets
 from ads.connectors.meta_client import MetaClient, MetaConfig
 from ads.connectors.meta_conversions import MetaConversions
 from ads.identity import CsvIdentities, SqlIdentities
@@ -20,10 +22,12 @@ from ads.people import People
 from ads.sync import Synchroniser
 from clv.errors import ConfigError
 from clv.money import minor_digits
+from clv.outcomes import SEGMENTS
 from storage.audiences import suppressed
 from storage.engine import Database
 
 if TYPE_CHECKING:
+    from ads.applying import BudgetGateway
     from ads.connector import AudienceConnector
     from ads.conversions import ConversionSender
     from ads.identity import IdentitySource
@@ -45,6 +49,7 @@ class Platform:
     people: People
     key: bytes
     conversions: ConversionSender | None
+    budgets: BudgetGateway
     opened: ExitStack
 
     def synchroniser(self) -> Synchroniser:
@@ -70,7 +75,7 @@ def open_platform(settings: Settings, database: Database) -> Platform:
         When a setting that it needs is missing or wrong; names it.
     """
     with ExitStack() as closing:
-        connector, conversions = _connect(settings, closing)
+        connector, conversions, budgets = _connect(settings, closing)
         if connector.capabilities.needs_identity and not (settings.identity_file or settings.identity_table):
             raise ConfigError(
                 f"{settings.ads_platform} knows people by e-mail or telephone, and no identities are set",
@@ -81,7 +86,9 @@ def open_platform(settings: Settings, database: Database) -> Platform:
             theirs = closing.enter_context(contextlib.closing(Database(settings.identity_url)))
         key = _suppression_key(settings)
         people = People(connector, _source(settings, theirs), key=key, suppressed=lambda: suppressed(database))
-        return Platform(settings.ads_platform, database, connector, people, key, conversions, closing.pop_all())
+        return Platform(
+            settings.ads_platform, database, connector, people, key, conversions, budgets, closing.pop_all()
+        )
 
 
 def _source(settings: Settings, database: Database) -> IdentitySource | None:
@@ -110,16 +117,45 @@ def _suppression_key(settings: Settings) -> bytes:
         raise ConfigError(f"{path} cannot be used: {problem.strerror}", "set CLV_SUPPRESSION_KEY") from problem
 
 
-def _connect(settings: Settings, closing: ExitStack) -> tuple[AudienceConnector, ConversionSender | None]:
+def _connect(
+    settings: Settings, closing: ExitStack
+) -> tuple[AudienceConnector, ConversionSender | None, BudgetGateway]:
     digits = minor_digits(settings.currency)
     if settings.ads_platform == "file":
-        folder = Path(settings.ads_dir).expanduser() if settings.ads_dir else settings.data_dir / "audiences"
-        return FileConnector(folder.absolute(), digits=digits), None
+        folder = (
+            Path(settings.ads_dir).expanduser() if settings.ads_dir else settings.data_dir / "audiences"
+        ).absolute()
+        return FileConnector(folder, digits=digits), None, FileBudgets(folder, SEGMENTS)
     if settings.ads_platform == "meta":
         client = closing.enter_context(contextlib.closing(open_meta(settings)))
         sender = MetaConversions(client, currency=settings.currency) if settings.meta_pixel_id else None
-        return MetaConnector(client), sender
+        return MetaConnector(client), sender, MetaBudgets(client, ad_sets_of(settings.meta_ad_sets))
     raise ConfigError(f"CLV_ADS_PLATFORM is {settings.ads_platform!r}, which is not there yet", "file or meta")
+
+
+def ad_sets_of(text: str) -> dict[str, tuple[str, ...]]:
+    """Return each segment's ad sets from ``CLV_META_AD_SETS``.
+
+    Raises
+    ------
+    ConfigError
+        When it has another form, or names what is no segment.
+
+    Examples
+    --------
+    >>> ad_sets_of("High-CLV=1+2,Low-CLV=4")
+    {'High-CLV': ('1', '2'), 'Low-CLV': ('4',)}
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for part in filter(None, text.split(",")):
+        segment, _, ids = part.strip().partition("=")
+        named = tuple(filter(None, ids.split("+")))
+        if segment not in SEGMENTS or not named or not all(each.isdigit() for each in named):
+            raise ConfigError(
+                f"CLV_META_AD_SETS has {part.strip()!r}", "for example High-CLV=1+2,Growth-Potential=3,Low-CLV=4"
+            )
+        found[segment] = named
+    return found
 
 
 def open_meta(settings: Settings) -> MetaClient:

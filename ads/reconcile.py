@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ads.audiences import belongs, is_value_stale
+from clv.audiences import belongs, is_value_stale
 
 if TYPE_CHECKING:
-    from ads.audiences import AudienceSpec, Candidate
+    from clv.audiences import AudienceSpec, Candidate
 
 
 class Status(StrEnum):

@@ -21,6 +21,7 @@ from ads.conversions import WINDOW_MS, send_conversions
 from ads.following import TOPICS, read_records
 from ads.platforms import Platform, now_ms, open_platform
 from ads.sync import Options
+from ads.wishes import fulfil_wishes
 from clv.brokers import security_options
 from clv.errors import BrokerError, ScorerError, StoreUnavailable
 from storage.audiences import apply_scores, refresh_scores
@@ -98,6 +99,7 @@ class _Role:
             # Until all that lay there is read, an old score may be the latest that is known.
             is_caught_up = self._follow(stop) < BATCH_RECORDS
             self._beat()
+            fulfil_wishes(self._database, self._platform, self._settings)
             if is_caught_up and time.monotonic() >= self._due_at:
                 self._synchronise()
                 self._due_at = time.monotonic() + max(self._settings.ads_window_ms / 1_000, 1.0)

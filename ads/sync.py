@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ads.audiences import AUDIENCES
 from ads.connector import NotDone, Refused, SessionLost, Throttled, Uncertain
 from ads.delivering import Courier, Done
 from ads.looking import Audience, look, mark
 from ads.reconcile import Status, Tally
+from clv.audiences import AUDIENCES
 from clv.outcomes import rfc3339
 from storage.audiences import count_members, end_turn, forget_members, load_stand, save_stand, take_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ads.audiences import AudienceSpec
     from ads.connector import AudienceConnector
     from ads.people import People
+    from clv.audiences import AudienceSpec
     from storage.audiences import Stand
     from storage.engine import Database
 

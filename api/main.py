@@ -18,7 +18,19 @@ from api.context import make_context
 from api.edge import Edge, ETags
 from api.problems import Problem, documented, handle_problems
 from api.quality import Quality
-from api.routes import ads, customers, letters, models, overview, page, predictions, prometheus, segments, stream
+from api.routes import (
+    ads,
+    budget,
+    customers,
+    letters,
+    models,
+    overview,
+    page,
+    predictions,
+    prometheus,
+    segments,
+    stream,
+)
 from api.security import KeyRing, check_listening
 from clv.errors import ConfigError
 from storage.api_keys import has_keys
@@ -77,7 +89,7 @@ def create_app(
     app.state.readers = stream.Readers()
     app.state.figures = prometheus.Figures(context)
     handle_problems(app)
-    for module in (overview, customers, predictions, segments, models, ads, letters, stream, prometheus, page):
+    for module in (overview, customers, predictions, segments, models, ads, budget, letters, stream, prometheus, page):
         app.include_router(module.router)
     page.serve_files(app)
     # The last one added sees a request first.

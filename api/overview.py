@@ -10,15 +10,14 @@ from api.schemas.overview import Health, Lag, ModelAge, RoleHealth, Summary
 from api.views import mean, moment, segment_views, share
 from budget.asking import distrust
 from clv.errors import ModelError
-from clv.events import parse_time_ms
+from clv.published import SCORER_NAME
 from clv.rules import DAY_MS
-from models.card import ModelCard
-from storage.cards import card_at
 from storage.feed import count_changes, feed_end
 from storage.heartbeats import FRESH_MS, Heartbeat, read_heartbeats
 from storage.letters import count_by_reason
 from storage.overview import partition_progress
 from storage.sums import activity_since, orders_per_minute, totals_by
+from storage.trust import grounds_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,20 +109,7 @@ def model_age(context: Context) -> ModelAge:
 
 def distrust_of(context: Context) -> str:
     """Say why the models should not move money now: a role that is gone, a model behind, or drift; else nothing."""
-    try:
-        newest = context.published.newest().scorer.snapshots[-1]
-    except (ModelError, IndexError):
-        return distrust(version="", learned_through_ms=-1, reached_ms=-1, alarms=(), has_all_roles=False)
-    stored = card_at(context.database, newest.version)
-    card = ModelCard.from_json(stored.card) if stored else None
-    alive = {beat.role for beat in read_heartbeats(context.database) if context.now_ms - beat.at_ms <= FRESH_MS}
-    return distrust(
-        version=newest.version,
-        learned_through_ms=newest.learned_through_ms,
-        reached_ms=reached_ms(context),
-        alarms=[(alarm.detector, parse_time_ms(alarm.at)) for alarm in card.drift] if card else (),
-        has_all_roles=alive >= set(NEEDED_ROLES),
-    )
+    return distrust(**grounds_of(context.database, SCORER_NAME)._asdict())
 
 
 def _champion(context: Context) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import gc
 import random
 import re
 import signal
@@ -86,6 +87,9 @@ def measure_api(
     """
     store_models(settings, scorer)
     fill(settings, customers, observe)
+    # What the shop and the filling left behind must not be looked through while answers are waited for.
+    gc.collect()
+    gc.freeze()
     report: dict[str, Any] = {"customers": customers, "store": "sqlite" if not settings.database_url else "postgresql"}
     with _serving(settings) as address:
         report["predicted_by"], found = asyncio.run(_ask_all(address, customers, asked, observe))

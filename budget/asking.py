@@ -10,7 +10,7 @@ from budget.response import NoResponse, Spent, fit_response
 from clv.outcomes import SEGMENTS, Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from budget.proposal import Allocation
 
@@ -90,8 +90,12 @@ MOST_BEHIND_MS = 14 * 86_400_000
 """Event time by which a model may be behind, and for which an alarm counts."""
 
 
+NEEDED_ROLES = frozenset({"worker", "sink", "trainer"})
+"""Roles without which figures grow stale."""
+
+
 def distrust(
-    *, version: str, learned_through_ms: int, reached_ms: int, alarms: Sequence[tuple[str, int]], has_all_roles: bool
+    *, version: str, learned_through_ms: int, reached_ms: int, alarms: Sequence[tuple[str, int]], roles: Collection[str]
 ) -> str:
     """Say why models should not move money now, empty where they may.
 
@@ -103,15 +107,14 @@ def distrust(
         Event times, epoch milliseconds: how far it has learned, and how far events have come.
     alarms
         Detectors that fired and when, event time.
-    has_all_roles
-        Whether every role that keeps the figures fresh is alive.
+    roles
+        That are alive.
     """
     if not version:
         return "no model has been published yet"
-    if not has_all_roles:
-        return "not every role is running: the figures may be stale"
-    behind = (reached_ms - learned_through_ms) // 86_400_000
+    if missing := sorted(NEEDED_ROLES.difference(roles)):
+        return f"no {missing[0]} is running: the figures may be stale"
     if reached_ms - learned_through_ms > MOST_BEHIND_MS:
-        return f"the model is {behind} days of event time behind"
+        return f"the model is {(reached_ms - learned_through_ms) // 86_400_000} days of event time behind"
     firing = sorted({name for name, at_ms in alarms if at_ms > reached_ms - MOST_BEHIND_MS})
     return f"drift was noticed within two weeks: {', '.join(firing)}" if firing else ""

@@ -117,16 +117,19 @@ class Market:
     def best(self, week: int) -> Floats:
         """Return the split that brings most in a week, found with the true curves: what no policy can know."""
         budget = self.scenario.weekly_budget
-        starts = [np.full(_N, budget / _N), *(np.eye(_N) * budget * 0.8 + budget * 0.2 / _N)]
-        total = LinearConstraint(np.ones((1, _N)), budget, budget)
+        even = np.full(_N, 1 / _N)
+        starts = [even, *(0.8 * np.eye(_N) + 0.2 * even), np.array([0.50, 0.35, 0.15])]
 
-        def lost(amounts: Floats) -> float:
-            """Return what is to be made small."""
-            return -float(self.expected(week, amounts).sum()) / budget
+        def lost(shares: Floats) -> float:
+            """Return what is to be made small, of the size of one."""
+            return -float(self.expected(week, shares * budget).sum()) / budget
 
-        options = {"bounds": Bounds(0.0, budget), "constraints": total, "method": "SLSQP"}
-        found = [minimize(lost, start, **options) for start in starts]  # type: ignore[call-overload]  # options as one
-        return np.asarray(min(found, key=lambda each: each.fun).x, dtype=np.float64)
+        sums_up = LinearConstraint(np.ones((1, _N)), 1.0, 1.0)
+        options = {"bounds": Bounds(0.0, 1.0), "constraints": [sums_up], "method": "SLSQP"}
+        found = [minimize(lost, start, **options).x for start in starts]  # type: ignore[call-overload]  # options as one
+        splits = [np.clip(each, 0, None) / np.clip(each, 0, None).sum() for each in (*found, *starts)]
+        best: Floats = min(splits, key=lost) * budget
+        return best
 
 
 def draw_market(scenario: Scenario, seed: int, weeks: int) -> Market:

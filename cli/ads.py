@@ -6,11 +6,14 @@ Example: ``clv ads sync --dry-run``
 from __future__ import annotations
 
 import json
+from pathlib import Path  # noqa: TC003  # typer reads annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ads.sync import AudienceReport
 
 app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
@@ -97,6 +100,159 @@ def sync(
         _show(settings.ads_platform, reports, is_dry_run=is_dry_run)
     if any(report.status in ("refused", "failed", "asks") for report in reports):
         raise typer.Exit(1)
+
+
+@app.command("import-performance")
+def import_performance(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="CSV with a line a campaign and day.")],
+    *,
+    platform: Annotated[str, typer.Option(help="Whose figures they are.")] = "meta",
+    columns: Annotated[
+        list[str] | None, typer.Option("--map", metavar="FIELD=COLUMN", help="A column by another name.")
+    ] = None,
+    segments: Annotated[
+        list[str] | None,
+        typer.Option("--segment-map", metavar="CAMPAIGN=SEGMENT", help="The segment of a campaign, by id or name."),
+    ] = None,
+    is_json: _JSON = False,
+) -> None:
+    """Import what campaigns cost and brought, for shops without access to a platform's API.
+
+    Columns: day, campaign_id or campaign, spend; of segment, impressions, clicks, purchases, new_customers, value what
+    there is. A day that was imported before is replaced. Lines that cannot be read go to FILE.rejects.csv.
+
+    Example:
+        clv ads import-performance spring.csv --segment-map "Spring lookalikes=High-CLV"
+    """
+    import contextlib
+    import csv
+    import time
+
+    from ads.performance import read_performance
+    from clv.money import minor_digits
+    from clv.settings import Settings
+    from storage.campaigns import CampaignDay, put_days
+    from storage.engine import Database
+    from storage.schema import require_current
+
+    settings = Settings.from_env()
+    readings = read_performance(
+        path,
+        platform=platform,
+        currency=settings.currency,
+        digits=minor_digits(settings.currency),
+        columns=_pairs(columns, "--map"),
+        segments=_pairs(segments, "--segment-map"),
+    )
+    days: dict[tuple[str, str], CampaignDay] = {}
+    rejects: list[tuple[int, str]] = []
+    for reading in readings:
+        if reading.day is None:
+            rejects.append((reading.line, reading.problem))
+        else:
+            days[reading.day.campaign_id, reading.day.day] = reading.day
+    with contextlib.closing(Database(settings.sql_url)) as database:
+        require_current(database)
+        put_days(database, list(days.values()), pulled_ms=round(time.time() * 1_000))
+    rejects_path = path.with_name(f"{path.name}.rejects.csv")
+    if rejects:
+        with rejects_path.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([("line", "problem"), *rejects])
+    unknown = sum(not day.segment for day in days.values())
+    figures = {"days": len(days), "rejected": len(rejects), "without_segment": unknown}
+    if is_json:
+        typer.echo(json.dumps(figures | {"rejects_path": str(rejects_path) if rejects else None}))
+        return
+    typer.echo(f"{len(days):,} campaign days stored, {unknown:,} of them without a segment")
+    if rejects:
+        typer.echo(
+            f"{len(rejects):,} lines were not read, the first at line {rejects[0][0]}: {rejects[0][1]}", err=True
+        )
+        typer.echo(f"all of them: {rejects_path}", err=True)
+
+
+@app.command("apply")
+def apply(
+    proposal_id: Annotated[str, typer.Argument(metavar="[PROPOSAL]", help="By default the newest.")] = "",
+    *,
+    is_approved: Annotated[bool, typer.Option("--yes", help="Approve it: change the budgets.")] = False,
+    is_dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change.")] = False,
+    rollback: Annotated[str, typer.Option(metavar="CHANGE", help="Set back what a change or proposal did.")] = "",
+    is_json: _JSON = False,
+) -> None:
+    """Carry out a budget proposal at the ad platform, after approval.
+
+    Refused where the proposal is not the newest, a role is not running, or the models are behind or drift.
+
+    Example:
+        clv ads apply --dry-run
+    """
+    import contextlib
+
+    from ads.applying import Approval, apply_proposal, daily_amounts, roll_back
+    from ads.platforms import now_ms, open_platform
+    from ads.wishes import distrust_of
+    from clv.errors import InputError
+    from clv.settings import Settings
+    from storage.budget_changes import find_proposal
+    from storage.engine import Database
+    from storage.schema import require_current
+
+    settings = Settings.from_env()
+    if is_approved == is_dry_run and not rollback:
+        raise InputError("a change of budgets needs approval", "clv ads apply --dry-run shows it, --yes approves it")
+    with contextlib.closing(Database(settings.sql_url)) as database:
+        require_current(database)
+        with contextlib.closing(open_platform(settings, database)) as platform:
+            distrust = distrust_of(database)
+            if rollback:
+                change = roll_back(database, platform.budgets, rollback)
+            elif is_approved:
+                approval = Approval(by_name="command line", days=settings.budget_days, distrust=distrust)
+                change = apply_proposal(database, platform.budgets, proposal_id, approval, clock=now_ms)
+            else:
+                proposal = find_proposal(database, proposal_id)
+                if proposal is None:
+                    raise InputError("there is no such proposal", "the trainer makes them once customers have segments")
+                before = {name: budget.daily_minor for name, budget in platform.budgets.present().items()}
+                shown = {"proposal_id": proposal.proposal_id, "status": "dry run", "refusal": distrust or None}
+                _show_change(shown, before, daily_amounts(proposal, settings.budget_days), is_json=is_json)
+                return
+    said = {"change_id": change.change_id, "proposal_id": change.proposal_id, "status": change.status}
+    _show_change(said, change.amounts_before, change.amounts_after, is_json=is_json)
+
+
+def _show_change(
+    said: Mapping[str, str | None], before: dict[str, int], after: dict[str, int], *, is_json: bool
+) -> None:
+    from clv.money import minor_digits, to_major
+    from clv.settings import Settings
+
+    digits = minor_digits(Settings.from_env().currency)
+    amounts = {
+        segment: {"before": to_major(before.get(segment, 0), digits), "after": to_major(amount, digits)}
+        for segment, amount in after.items()
+    }
+    if is_json:
+        typer.echo(json.dumps({**said, "a_day": amounts}, indent=2))
+        return
+    for name, text in said.items():
+        if text:
+            typer.echo(f"{name.replace('_', ' '):>12}  {text}")
+    for segment, moves in amounts.items():
+        typer.echo(f"{segment:>18}  {moves['before']:>12} -> {moves['after']:>12} a day")
+
+
+def _pairs(given: list[str] | None, option: str) -> dict[str, str]:
+    from clv.errors import InputError
+
+    pairs = {}
+    for text in given or []:
+        name, equals, value = text.rpartition("=") if option == "--segment-map" else text.partition("=")
+        if not equals or not name or not value:
+            raise InputError(f"{option} {text!r} has not the form NAME=VALUE")
+        pairs[name] = value
+    return pairs
 
 
 def _plain(report: AudienceReport) -> dict[str, object]:

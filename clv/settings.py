@@ -56,6 +56,7 @@ class Settings:
         "", "fixed cut-offs 'HIGH,GROWTH' in the currency; empty: percentiles by the trainer"
     )
     budget_total: str = _setting("10000", "budget that the signals share out, in the currency")
+    budget_days: int = _setting(30, "days that the budget is for")
     refit_days: int = _setting(28, "event-days between refits of the batch models")
     group: str = _setting("clv", "prefix of consumer groups and of the changelog")
     worker_id: str = _setting("worker", "name of this worker: the directory of its local store")
@@ -83,6 +84,7 @@ class Settings:
     meta_api_version: str = _setting("v26.0", "version of Meta's Graph API")
     meta_access_token: str = _setting("", "access token of Meta's ad account", secret=True)
     meta_ad_account_id: str = _setting("", "Meta's ad account, with or without act_")
+    meta_ad_sets: str = _setting("", "ad sets of each segment, 'High-CLV=1+2,Growth-Potential=3,Low-CLV=4'")
     meta_country: str = _setting(
         "", "country (ISO 3166-1 alpha-2) that lookalikes are looked for in; empty: none are made"
     )
@@ -122,6 +124,7 @@ class Settings:
             "far_ahead_days",
             "batch_records",
             "refit_days",
+            "budget_days",
             "api_rate_per_second",
         )
         for name in positive:

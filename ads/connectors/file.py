@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from ads.audiences import AudienceSpec
     from ads.connector import Member, Replacement
     from ads.identity import Identity
+    from clv.audiences import AudienceSpec
 
 CAPABILITIES = Capabilities(
     platform="file",

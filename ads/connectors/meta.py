@@ -19,10 +19,10 @@ from clv.money import to_major
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ads.audiences import AudienceSpec
     from ads.connector import Member, Replacement
     from ads.connectors.meta_client import MetaClient
     from ads.identity import Identity
+    from clv.audiences import AudienceSpec
 
 log = structlog.get_logger(__name__)
 MOST_ROWS = 10_000

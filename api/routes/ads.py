@@ -2,54 +2,94 @@
 
 from __future__ import annotations
 
+from datetime import date
 from fractions import Fraction
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from api.context import Context, Shared
+from api.context import Shared
 from api.overview import distrust_of, model_age, reached_ms
 from api.problems import documented
-from api.schemas.ads import Allocation, Audience, Audiences, BudgetAllocation
+from api.schemas.ads import (
+    Audiences,
+    BudgetAllocation,
+    Campaigns,
+    CampaignWeek,
+)
 from api.security import require
+from api.spending import (
+    MINIMUM_SIZE,
+    allocation_view,
+    audience_view,
+    money_or_none,
+    performance_view,
+    standings_of,
+    warnings_of,
+)
 from api.views import moment
-from budget.asking import Standing, split_budget
-from budget.proposal import SegmentAllocation
-from clv.budget import BASELINE_SHARES, STRATEGIES
-from clv.outcomes import SEGMENTS, Segment
+from budget.asking import split_budget
+from clv.audiences import AUDIENCES
+from clv.outcomes import rfc3339
+from clv.rules import DAY_MS
 from clv.settings import Settings
-from storage.campaigns import weeks_of_segments
+from storage.audiences import load_stand
+from storage.campaigns import performance, weeks_of_segments
 from storage.sums import totals_by
 
+_UNSETTLED_DAYS = 28
+"""For which platforms go on correcting what purchases they count."""
+_MOST_WEEKS = 3 * 104
+_FIRST_MONDAY = date(1970, 1, 5).toordinal()
 router = APIRouter(prefix="/api/meta-ads", tags=["ads"], dependencies=[require("read")])
-MINIMUM_SIZE = 100
-"""Of an audience that others can be found by, at Meta."""
-_NAMES: dict[Segment, str] = {"High-CLV": "CLV tier A", "Growth-Potential": "CLV tier B", "Low-CLV": "CLV tier C"}
-_LOOKALIKES: dict[Segment, str | None] = {
-    "High-CLV": "1 % by value",
-    "Growth-Potential": "2 %",
-    "Low-CLV": None,
-}
+Day = Annotated[str, Query(pattern=r"^\d{4}-\d{2}-\d{2}$", description="ISO 8601.", examples=["2026-11-01"])]
 
 
 @router.get("/audiences", response_model=Audiences, responses=documented())
 def audiences(context: Shared) -> Audiences:
-    """Give the audience of each segment, with its size now; names say nothing of anybody's finances."""
+    """Give each audience: its size by the scores, and where it stands at the platform."""
+    platform = context.settings.ads_platform
     sizes = {total.segment: total.customers for total in totals_by(context.database, "segment")}
+    everybody = sum(sizes.values())
+    stands = {spec.name: load_stand(context.database, platform, spec.name) for spec in AUDIENCES}
+    delivered = any(stand.status for stand in stands.values())
     return Audiences(
-        items=[
-            Audience(
-                name=_NAMES[segment],
-                segment=segment,
-                size=sizes.get(segment, 0),
-                strategy=STRATEGIES[segment],
-                lookalike=_LOOKALIKES[segment],
-                status="wanted" if sizes.get(segment, 0) >= MINIMUM_SIZE else "too_small",
-            )
-            for segment in SEGMENTS
-        ],
+        items=[audience_view(context, spec, stands[spec.name], sizes, everybody) for spec in AUDIENCES],
+        platform=platform,
         minimum_size=MINIMUM_SIZE,
-        note="no ad account is connected: these are the audiences that the scores ask for",
+        note="" if delivered else "nothing was delivered yet: these are the audiences that the scores ask for",
+    )
+
+
+@router.get("/campaigns", response_model=Campaigns, responses=documented("invalid-input"))
+def campaigns(
+    context: Shared,
+    first_day: Annotated[Day | None, Query(alias="from")] = None,
+    last_day: Annotated[Day | None, Query(alias="to")] = None,
+) -> Campaigns:
+    """Give what campaigns cost and brought in a period, by campaign, by segment and by week."""
+    span = {"first_day": first_day or "", "last_day": last_day or "9999"}
+    standings = standings_of(context)
+    weeks = weeks_of_segments(context.database)
+    return Campaigns(
+        currency=context.currency.code,
+        campaigns=[
+            performance_view(context, each, standings) for each in performance(context.database, by="campaign", **span)
+        ],
+        segments=[
+            performance_view(context, each, standings) for each in performance(context.database, by="segment", **span)
+        ],
+        weeks=[
+            CampaignWeek(
+                segment=segment,
+                week_from=date.fromordinal(_FIRST_MONDAY + 7 * week).isoformat(),
+                days=days,
+                spend=context.currency.major(spend),
+                value=context.currency.major(value),
+            )
+            for segment, week, days, spend, value in weeks[-_MOST_WEEKS:]
+        ],
+        final_until=rfc3339(context.now_ms - _UNSETTLED_DAYS * DAY_MS)[:10],
     )
 
 
@@ -63,7 +103,7 @@ def budget_allocation(
 ) -> BudgetAllocation:
     """Split a budget over the segments, to the cent, and say what a new customer of each may cost."""
     total_minor = _total_minor(context, total_budget)
-    known = _standings(context)
+    known = standings_of(context)
     settings = context.settings
     found = split_budget(
         total_minor,
@@ -79,60 +119,16 @@ def budget_allocation(
         total_budget=major(total_minor),
         method=found.method,
         as_of=moment(reached_ms(context)),
-        allocations=[_allocation(context, each, total_minor) for each in found.segments],
-        expected_gain=_money(context, found.gain_minor),
-        expected_gain_lower=_money(context, found.gain_lower_minor),
-        expected_gain_upper=_money(context, found.gain_upper_minor),
+        allocations=[allocation_view(context, each, total_minor) for each in found.segments],
+        expected_gain=money_or_none(context, found.gain_minor),
+        expected_gain_lower=money_or_none(context, found.gain_lower_minor),
+        expected_gain_upper=money_or_none(context, found.gain_upper_minor),
         gain_probability=found.gain_probability,
         weeks_of_data=found.weeks,
         fallback=found.fallback or None,
         model_version=model_age(context).version,
-        warnings=[*_warnings(known), *found.warnings],
+        warnings=[*warnings_of(known), *found.warnings],
     )
-
-
-def _allocation(context: Context, each: SegmentAllocation, total_minor: int) -> Allocation:
-    major = context.currency.major
-    new = each.expected_new_customers
-    if new is None:  # if each costs what one may
-        new = each.amount_minor // each.max_cac_minor if each.max_cac_minor else 0
-    return Allocation(
-        segment=each.segment,
-        share=each.amount_minor / total_minor if total_minor else float(BASELINE_SHARES[each.segment]),
-        amount=major(each.amount_minor),
-        baseline_amount=major(each.baseline_minor),
-        delta=major(each.amount_minor - each.baseline_minor),
-        present_amount=major(each.present_minor),
-        unconstrained_amount=major(each.unconstrained_minor),
-        cac_target=major(each.max_cac_minor),
-        customers=each.customers,
-        mean_clv=major(each.mean_clv_minor),
-        mean_clv_lower=major(each.lower_minor),
-        mean_clv_upper=major(each.upper_minor),
-        expected_new_customers=int(new),
-        expected_value=_money(context, each.expected_value_minor),
-        expected_gain=_money(context, each.gain_minor),
-        expected_gain_lower=_money(context, each.gain_lower_minor),
-        expected_gain_upper=_money(context, each.gain_upper_minor),
-        marginal_return=each.marginal_return,
-        ltv_to_cac=each.ltv_to_cac,
-        payback_months=each.payback_months,
-        strategy=each.strategy,
-        binding_constraint=each.binding_constraint,
-    )
-
-
-def _money(context: Context, minor: int | None) -> float | None:
-    return None if minor is None else context.currency.major(minor)
-
-
-def _standings(context: Context) -> dict[Segment, Standing]:
-    totals = {total.segment: total for total in totals_by(context.database, "segment")}
-    return {
-        segment: Standing(found.customers, found.clv_minor, found.clv_lower_minor, found.clv_upper_minor)
-        for segment in SEGMENTS
-        if (found := totals.get(segment)) is not None
-    }
 
 
 def _total_minor(context: Shared, total_budget: float | None) -> int:
@@ -142,10 +138,3 @@ def _total_minor(context: Shared, total_budget: float | None) -> int:
     minor = context.currency.minor(total_budget, "query.total_budget")
     assert minor is not None
     return minor
-
-
-def _warnings(known: dict[Segment, Standing]) -> list[str]:
-    if not any(each.customers for each in known.values()):
-        return ["no customer is in a segment yet: CAC targets are 0 until the first cut-offs are published"]
-    empty = [segment for segment in SEGMENTS if segment not in known or not known[segment].customers]
-    return [f"{segment} has no customers: its share is the rule's alone" for segment in empty]

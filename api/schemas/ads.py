@@ -2,32 +2,78 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import BaseModel, Field
 
 from api.schemas.customers import Moment, Money, SegmentName, Share
 
 
 class Audience(BaseModel):
-    """An audience as the scores want it."""
+    """An audience: its size by the scores, and where it stands at the platform."""
 
     name: str
-    segment: SegmentName
-    size: int
+    segment: SegmentName | None = Field(description="Null for audiences that are not a segment's.")
+    size: int = Field(description="Customers who belong by their scores, whether or not they can be told of.")
     strategy: str
     lookalike: str | None = Field(description="Which part of a population to look for, null for none.")
-    status: Literal["wanted", "too_small"] = Field(
-        description="`wanted`: what the scores ask for, not yet delivered; `too_small`: below the platform's minimum."
+    status: str = Field(
+        description="`wanted`: not delivered yet; `too_small`: below the platform's minimum; `ready`, `sending`, "
+        "`replacing`, `waiting`, `asks` (for leave to move much), `refused`, `failed`: at the platform."
     )
+    detail: str = Field(description="Why, in words; empty for nothing.")
+    present: int = Field(description="Members that the platform has taken.")
+    rejected: dict[str, int] = Field(description="Customers who belong and are not there, by reason.")
+    waiting_until: Moment | None
+    synced_at: Moment | None
 
 
 class Audiences(BaseModel):
     """All audiences."""
 
     items: list[Audience]
+    platform: str
     minimum_size: int
     note: str
+
+
+class CampaignPerformance(BaseModel):
+    """What a campaign, or all of a segment, cost and brought, by the platform's count."""
+
+    key: str
+    name: str
+    segment: str | None
+    spend: Money
+    impressions: int
+    clicks: int
+    purchases: int
+    new_customers: int
+    value: Money
+    roas: float | None = Field(description="Value over spend.")
+    cac: Money | None = Field(description="Spend over new customers.")
+    cac_target: Money | None = Field(description="30 % of the segment's mean CLV's margin.")
+    ltv_to_cac: float | None = Field(description="The segment's mean CLV over the CAC.")
+    payback_months: float | None = Field(description="CAC over the CLV's margin a month.")
+    first_day: str
+    last_day: str
+
+
+class CampaignWeek(BaseModel):
+    """A segment's week, from Monday."""
+
+    segment: str
+    week_from: str
+    days: int = Field(description="Of the week that figures are known for.")
+    spend: Money
+    value: Money
+
+
+class Campaigns(BaseModel):
+    """What campaigns cost and brought."""
+
+    currency: str
+    campaigns: list[CampaignPerformance]
+    segments: list[CampaignPerformance]
+    weeks: list[CampaignWeek]
+    final_until: str = Field(description="Platforms go on correcting later days.")
 
 
 class Allocation(BaseModel):

@@ -10,9 +10,9 @@ from ads.hashing import META, BadIdentifier, PhoneFormat, email_hash
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from ads.audiences import AudienceSpec
     from ads.connector import Member, Replacement
     from ads.identity import Identity
+    from clv.audiences import AudienceSpec
 
 REPLACE_SECONDS = 5_400
 

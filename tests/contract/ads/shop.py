@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ads.audiences import BY_NAME, Candidate, belongs
 from ads.hashing import META, email_hash
 from ads.identity import Identity
 from ads.people import People
 from ads.sync import Options, Synchroniser
+from clv.audiences import BY_NAME, Candidate, belongs
 from storage.audiences import apply_scores, suppressed
 
 if TYPE_CHECKING:

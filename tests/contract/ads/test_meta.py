@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ads.audiences import AUDIENCES
 from ads.connector import Member, NotDone, Refused, Replacement, SessionLost, Throttled, Uncertain
 from ads.connectors.meta import MetaConnector
 from ads.connectors.meta_client import MetaClient, MetaConfig
 from ads.identity import Identity
 from ads.sandbox.server import Sandbox
+from clv.audiences import AUDIENCES
 from tests.contract.ads.shop import Shop
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select
 
-from ads.audiences import AUDIENCES, SEED
 from ads.connector import Refused
 from ads.identity import Identity
+from clv.audiences import AUDIENCES, SEED
 from storage import tables
 from storage.audiences import members_with, take_turn
 from tests.contract.ads.platform import Crash, MemoryPlatform

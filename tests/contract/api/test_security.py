@@ -36,6 +36,10 @@ NEEDED = {
     "/api/metrics": "read",
     "/api/meta-ads/audiences": "read",
     "/api/meta-ads/budget-allocation": "read",
+    "/api/meta-ads/campaigns": "read",
+    "/api/meta-ads/budget-changes": "read",
+    "/api/meta-ads/proposals/{proposal_id}/apply": "operate",
+    "/api/meta-ads/budget-changes/{change_id}/rollback": "operate",
     "/api/dashboard/summary": "read",
     "/api/dashboard/activity": "read",
     "/api/health": "read",
@@ -315,6 +319,7 @@ def test_nasty_text_in_any_field_is_only_text(client: TestClient, nasty: str) ->
         ),
         "/api/segments": ("days", "to"),
         "/api/meta-ads/budget-allocation": ("total_budget",),
+        "/api/meta-ads/campaigns": ("from", "to"),
         "/api/dead-letters": ("reason", "limit", "cursor"),
         "/api/dashboard/activity": ("minutes",),
     }
