@@ -126,11 +126,9 @@ def _connect(
             Path(settings.ads_dir).expanduser() if settings.ads_dir else settings.data_dir / "audiences"
         ).absolute()
         return FileConnector(folder, digits=digits), None, FileBudgets(folder, SEGMENTS)
-    if settings.ads_platform == "meta":
-        client = closing.enter_context(contextlib.closing(open_meta(settings)))
-        sender = MetaConversions(client, currency=settings.currency) if settings.meta_pixel_id else None
-        return MetaConnector(client), sender, MetaBudgets(client, ad_sets_of(settings.meta_ad_sets))
-    raise ConfigError(f"CLV_ADS_PLATFORM is {settings.ads_platform!r}, which is not there yet", "file or meta")
+    client = closing.enter_context(contextlib.closing(open_meta(settings)))
+    sender = MetaConversions(client, currency=settings.currency) if settings.meta_pixel_id else None
+    return MetaConnector(client), sender, MetaBudgets(client, ad_sets_of(settings.meta_ad_sets))
 
 
 def ad_sets_of(text: str) -> dict[str, tuple[str, ...]]:

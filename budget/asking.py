@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from budget.allocation import allocate
 from budget.proposal import Position, Request
-from budget.response import NoResponse, Spent, fit_response
+from budget.response import NoResponse, Response, Spent, fit_response
 from clv.outcomes import SEGMENTS, Segment
 
 if TYPE_CHECKING:
@@ -31,13 +31,14 @@ class Standing(NamedTuple):
         return (2 * total_minor + self.customers) // (2 * self.customers) if self.customers else 0
 
 
-def split_budget(
+def split_budget(  # noqa: PLR0913  # all but the first three by keyword
     total_minor: int,
     standings: Mapping[Segment, Standing],
     weeks: Sequence[tuple[str, int, int, int, int]],
     *,
     margin: float = 1.0,
     horizon_days: int = 90,
+    budget_days: int = 7,
     distrust: str = "",
 ) -> Allocation:
     """Split a budget by what is known.
@@ -47,6 +48,8 @@ def split_budget(
     weeks
         Segment, week, days of it that were seen, spend and value in minor units. Weeks that are not whole are left out;
         the last whole one says what is spent now.
+    budget_days
+        For how many days the total is: it is taken to be spent evenly.
     distrust
         Why the models should not move money now; empty where they may.
 
@@ -73,7 +76,10 @@ def split_budget(
         horizon_days=horizon_days,
         distrust=distrust,
     )
-    return allocate(request, fit_response(rows) if rows else NoResponse(NO_FIGURES))
+    response = fit_response(rows) if rows else NoResponse(NO_FIGURES)
+    if isinstance(response, Response):
+        response = response.over(budget_days / _WEEK_DAYS)
+    return allocate(request, response)
 
 
 def _position(standing: Standing, amount_minor: int | None) -> Position:

@@ -69,6 +69,13 @@ class Response(msgspec.Struct, frozen=True):
     draws: Floats
     weeks: int
 
+    def over(self, weeks: float) -> Response:
+        """Return the curves of a period of so many weeks, over which an amount is spread evenly."""
+        log_weeks = np.log(weeks)
+        draws = self.draws.copy()
+        draws[:, :, 0] += log_weeks * (1 - draws[:, :, 1])
+        return Response(self.log_level + log_weeks * (1 - self.elasticity), self.elasticity, draws, self.weeks)
+
     def value(self, amounts: Floats) -> Floats:
         """Return what amounts (3,) in minor units are expected to bring, per segment."""
         return np.exp(self.log_level) * np.power(np.maximum(amounts, 0.0), self.elasticity)

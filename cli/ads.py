@@ -24,7 +24,7 @@ _JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 def role(context: typer.Context) -> None:
     """Run the ads role: follow scores, and synchronise audiences once in CLV_ADS_WINDOW.
 
-    Where they go is CLV_ADS_PLATFORM: CSV files by default, meta, google or tiktok.
+    Where they go is CLV_ADS_PLATFORM: CSV files by default, or meta.
 
     Example:
         CLV_BROKER=kafka:9092 CLV_ADS_PLATFORM=meta clv ads

@@ -65,7 +65,7 @@ class Settings:
     api_port: int = _setting(8000, "port that the API listens on")
     api_rate_per_second: int = _setting(1000, "requests a second that one caller may make")
     model_dir: str = _setting("", "directory of the SQLite database, which holds the models; empty: the data directory")
-    ads_platform: str = _setting("file", "where audiences go: file, meta, google or tiktok")
+    ads_platform: str = _setting("file", "where audiences go: file or meta")
     ads_dir: str = _setting("", "directory of the audiences' CSV files; empty: audiences in the data directory")
     ads_window_ms: int = _setting(
         HOUR_MS, "how long changes of audiences gather before they are sent, e.g. 1h; 0s: at once"
@@ -132,7 +132,7 @@ class Settings:
                 raise ConfigError(f"{_variable(name)} must be at least 1, is {getattr(self, name)}")
         choices = {
             "store": ("memory", "rocksdb"),
-            "ads_platform": ("file", "meta", "google", "tiktok"),
+            "ads_platform": ("file", "meta"),
             "log_format": ("human", "json"),
             "log_level": ("debug", "info", "warning", "error"),
             "kafka_security_protocol": ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"),

@@ -281,6 +281,7 @@ class Training:
             weeks_of_segments(self._database),
             margin=settings.margin,
             horizon_days=settings.horizon_days,
+            budget_days=settings.budget_days,
         )
         signals = found.signals()
         if self.state.signals and not has_moved(self.state.signals, signals):

@@ -111,6 +111,7 @@ def budget_allocation(
         weeks_of_segments(context.database),
         margin=settings.margin,
         horizon_days=settings.horizon_days,
+        budget_days=settings.budget_days,
         distrust=distrust_of(context),
     )
     major = context.currency.major

@@ -38,8 +38,6 @@ NEEDED = {
     "/api/meta-ads/budget-allocation": "read",
     "/api/meta-ads/campaigns": "read",
     "/api/meta-ads/budget-changes": "read",
-    "/api/meta-ads/proposals/{proposal_id}/apply": "operate",
-    "/api/meta-ads/budget-changes/{change_id}/rollback": "operate",
     "/api/dashboard/summary": "read",
     "/api/dashboard/activity": "read",
     "/api/health": "read",
@@ -53,6 +51,8 @@ ELSEWHERE = {
     "/api/predict/batch",
     "/api/stream",
     "/api/dead-letters/{topic}/{partition}/{offset}/replay",
+    "/api/meta-ads/proposals/{proposal_id}/apply",
+    "/api/meta-ads/budget-changes/{change_id}/rollback",
 }
 
 
@@ -85,6 +85,10 @@ def test_a_key_opens_what_its_scope_allows(app: FastAPI, database: Database) -> 
         replay = "/api/dead-letters/clv.orders.v1/0/100/replay"
         assert client.post(replay, headers=_bearer(keys["read"])).status_code == 403
         assert client.post(replay, headers=_bearer(keys["operate"])).status_code == 202
+        for path in (f"proposals/{'a' * 32}/apply", f"budget-changes/{'a' * 32}/rollback"):
+            assert client.post(f"/api/meta-ads/{path}").status_code == 401
+            assert client.post(f"/api/meta-ads/{path}", headers=_bearer(keys["read"])).status_code == 403
+            assert client.post(f"/api/meta-ads/{path}", headers=_bearer(keys["operate"])).status_code == 404
         assert client.get("/api/stream", headers=_bearer(keys["predict"])).status_code == 403
         for path in ("/healthz", "/readyz", "/", "/api/openapi.json"):
             assert client.get(path).status_code == 200

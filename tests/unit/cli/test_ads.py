@@ -10,9 +10,12 @@ import pytest
 from ads.sandbox.server import Sandbox
 from cli.main import run
 from storage.audiences import apply_scores
+from storage.campaigns import performance
 from storage.engine import Database
 from storage.schema import upgrade
 from tests.contract.ads.shop import Shop
+from tests.contract.ads.test_applying import propose
+from tests.contract.api.test_spending import running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,3 +115,74 @@ def test_bad_identities_end_it(shop: Shop, tmp_path: Path, capsys: pytest.Captur
     assert run(["ads", "sync"]) == 1
     said = capsys.readouterr().err
     assert ("line 3: a customer comes twice" in said, "example.com" in said) == (True, False)
+
+
+def test_campaigns_are_imported_from_a_file(shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Lines that cannot be read are told with their numbers, and cost nobody else anything."""
+    path = tmp_path / "spring.csv"
+    path.write_text(
+        "Date,Campaign name,Amount spent (USD),Results,Purchases conversion value\n"
+        "2026-11-02,Spring,12.34,3,99.90\n"
+        "2026-11-03,Spring,twelve,3,99.90\n"
+        "soon,Spring,1,3,99.90\n"
+        "2026-11-04,Autumn,5,1,\n"
+        "2026-11-02,Spring,13,3,99.90\n"
+    )
+    command = ["ads", "import-performance", str(path), "--segment-map", "Spring=High-CLV", "--json"]
+    assert run(command) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["days"], said["rejected"], said["without_segment"]) == (2, 2, 1)
+    assert [line.split(",")[0] for line in (tmp_path / "spring.csv.rejects.csv").read_text().splitlines()] == [
+        "line",
+        "3",
+        "4",
+    ]
+    found = {each.key: each for each in performance(shop.database, by="campaign")}
+    assert (found["Spring"].spend_minor, found["Spring"].value_minor, found["Spring"].segment) == (
+        1_300,
+        9_990,
+        "High-CLV",
+    )
+
+
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize(
+    ("text", "options", "says"),
+    [
+        ("a,b\n1,2\n", [], "has no column for day, spend, campaign_id"),
+        ("day,campaign,spend\n", ["--map", "spend=Cost"], "has no column 'Cost'"),
+        ("day,campaign,spend\n", ["--map", "spent=spend"], "there is no field 'spent'"),
+        ("day,campaign,spend\n", ["--segment-map", "High-CLV"], "has not the form NAME=VALUE"),
+    ],
+    ids=["columns", "column", "field", "form"],
+)
+def test_a_file_that_does_not_serve_is_refused(
+    text: str, options: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With what is wrong."""
+    path = tmp_path / "spring.csv"
+    path.write_text(text)
+    assert run(["ads", "import-performance", str(path), *options]) == 1
+    assert says in capsys.readouterr().err
+
+
+def test_a_proposal_needs_approval(shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is shown, refused while nothing runs, carried out into a file, and taken back."""
+    propose(shop.database, "a" * 32, {"High-CLV": 60_000, "Growth-Potential": 30_000, "Low-CLV": 9_000})
+    assert run(["ads", "apply"]) == 1
+    assert "needs approval" in capsys.readouterr().err
+    assert run(["ads", "apply", "--dry-run", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["refusal"], shown["a_day"]["High-CLV"]) == (
+        "no model has been published yet",
+        {"before": "0.00", "after": "20.00"},
+    )
+    assert run(["ads", "apply", "--yes"]) == 1
+    assert "nothing is changed: no model has been published yet" in capsys.readouterr().err
+    running(shop.database)
+    assert run(["ads", "apply", "--yes", "--json"]) == 0
+    done = json.loads(capsys.readouterr().out)
+    budget = tmp_path / "audiences" / "budget.json"
+    assert (done["status"], json.loads(budget.read_text())["Low-CLV"]) == ("applied", 300)
+    assert run(["ads", "apply", "--rollback", done["change_id"]]) == 0
+    assert json.loads(budget.read_text()) == {"High-CLV": 0, "Growth-Potential": 0, "Low-CLV": 0}

@@ -1,0 +1,153 @@
+"""Campaigns, the budget's split on their figures, and proposals that are carried out through the API."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from clv.events import parse_time_ms
+from clv.outcomes import SEGMENTS
+from storage import budget_changes as store
+from storage.batch import SinkBatch
+from storage.campaigns import CampaignDay, put_days
+from storage.heartbeats import beat
+from storage.sinking import write_batch
+from tests.contract.ads.test_applying import propose
+
+if TYPE_CHECKING:
+    from fastapi.testclient import TestClient
+
+    from storage.engine import Database
+
+MONDAY = date(2026, 8, 31)
+PROPOSAL = "a" * 32
+
+
+def days(weeks: int = 12) -> list[CampaignDay]:
+    """Return whole weeks of a campaign a segment: Low-CLV answers to money as the others do not."""
+    found = []
+    for week in range(weeks):
+        for i, segment in enumerate(SEGMENTS):
+            spend = 10_000 * (1 + 0.5 * ((week * (i + 2)) % 5))
+            value = spend ** (0.2, 0.3, 0.9)[i] * (5_000, 2_000, 3)[i]
+            monday = MONDAY + timedelta(days=7 * week)
+            found += [
+                CampaignDay(
+                    platform="meta",
+                    campaign_id=f"c{i}",
+                    day=(monday + timedelta(days=day)).isoformat(),
+                    name=f"campaign {i}",
+                    segment=segment,
+                    currency="USD",
+                    spend_minor=round(spend),
+                    impressions=100,
+                    clicks=10,
+                    purchases=4,
+                    new_customers=2,
+                    value_minor=round(value),
+                    source="file",
+                )
+                for day in range(7)
+            ]
+    return found
+
+
+def running(database: Database, as_of: str = "2026-11-20T00:00:00Z") -> None:
+    """Let every role live, and a model be published that has learned so far."""
+    for role in ("worker", "sink", "trainer"):
+        beat(database, role, "one", started_ms=1, figures={})
+    row: dict[str, Any] = {
+        "event_id": "m1",
+        "name": "scorer",
+        "version": "000001-a",
+        "digest": "d",
+        "learned_through_ms": parse_time_ms(as_of),
+        "feature_digest": "f",
+        "metrics": "{}",
+    }
+    write_batch(database, SinkBatch(models=[row]))
+
+
+def _get(client: TestClient, path: str, **params: Any) -> Any:
+    answer = client.get(path, params=params)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_campaigns_by_campaign_segment_and_week(client: TestClient, database: Database) -> None:
+    """ROAS, CAC against its target and payback, over the period that is asked for."""
+    put_days(database, days(), pulled_ms=1)
+    put_days(database, days(), pulled_ms=2)
+    found = _get(client, "/api/meta-ads/campaigns", **{"from": "2026-08-31", "to": "2026-09-06"})
+    assert {each["segment"] for each in found["segments"]} == set(SEGMENTS)
+    first = next(each for each in found["campaigns"] if each["key"] == "c0")
+    assert (first["spend"], first["new_customers"], first["cac"]) == (700.0, 14, 50.0)
+    assert first["roas"] == pytest.approx(first["value"] / 700.0, abs=1e-4)
+    assert first["payback_months"] == pytest.approx(
+        first["cac"] / (first["cac"] * first["ltv_to_cac"] / (90 / 30.4375)), rel=0.02
+    )
+    assert [each["days"] for each in found["weeks"]] == [7] * 36
+    assert _get(client, "/api/meta-ads/campaigns", **{"from": "2030-01-01"})["campaigns"] == []
+
+
+def test_a_wrong_day_is_refused(client: TestClient) -> None:
+    """With the field."""
+    answer = client.get("/api/meta-ads/campaigns", params={"from": "yesterday"})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "query.from")
+
+
+def test_figures_move_the_split_within_a_step(client: TestClient, database: Database) -> None:
+    """Towards the segment that answers; each bound is named, and all sums to the total."""
+    put_days(database, days(), pulled_ms=1)
+    running(database)
+    found = _get(client, "/api/meta-ads/budget-allocation", total_budget=22_500)
+    assert (found["method"], found["fallback"], found["weeks_of_data"]) == ("response curves, within bounds", None, 12)
+    by_segment = {each["segment"]: each for each in found["allocations"]}
+    low = by_segment["Low-CLV"]
+    assert low["amount"] == pytest.approx(1.2 * low["present_amount"], abs=0.01)
+    assert low["binding_constraint"] == "at most 20% more at a time"
+    assert sum(round(100 * each["amount"]) for each in found["allocations"]) == 2_250_000
+    assert found["gain_probability"] > 0.8
+    assert found["expected_gain_lower"] < found["expected_gain"] < found["expected_gain_upper"]
+
+
+def test_while_a_role_is_gone_no_money_moves(client: TestClient, database: Database) -> None:
+    """The present split stays, with the reason."""
+    put_days(database, days(), pulled_ms=1)
+    found = _get(client, "/api/meta-ads/budget-allocation", total_budget=1000)
+    assert found["fallback"] == "no model has been published yet"
+    assert all(each["amount"] == each["present_amount"] for each in found["allocations"])
+
+
+def test_a_proposal_is_approved_and_taken_back(client: TestClient, database: Database) -> None:
+    """What is wanted is stored for the ads role, with who approved it; asking twice asks once."""
+    running(database)
+    propose(database, PROPOSAL, dict.fromkeys(SEGMENTS, 1_000), as_of_ms=2**45)
+    assert _get(client, "/api/meta-ads/budget-changes")["newest_proposal_id"] == PROPOSAL
+    for _ in range(2):
+        answer = client.post(f"/api/meta-ads/proposals/{PROPOSAL}/apply")
+        assert (answer.status_code, answer.json()["status"]) == (202, "wanted")
+    change = store.list_changes(database)[0]
+    assert client.post(f"/api/meta-ads/budget-changes/{change.change_id}/rollback").status_code == 409
+    store.save_change(database, change._replace(status="applied", amounts_before={"High-CLV": 5}))
+    answer = client.post(f"/api/meta-ads/budget-changes/{change.change_id}/rollback")
+    assert (answer.status_code, answer.json()["status"], answer.json()["amounts_before"]) == (
+        202,
+        "rolling_back",
+        {"High-CLV": 0.05},
+    )
+
+
+def test_what_may_not_be_carried_out(client: TestClient, database: Database) -> None:
+    """An unknown proposal, an older one, and any while a role is gone."""
+    propose(database, PROPOSAL, dict.fromkeys(SEGMENTS, 1_000), as_of_ms=2**45)
+    assert client.post(f"/api/meta-ads/proposals/{'b' * 32}/apply").status_code == 404
+    refused = client.post(f"/api/meta-ads/proposals/{PROPOSAL}/apply")
+    assert (refused.status_code, "no model has been published" in refused.json()["detail"]) == (409, True)
+    running(database)
+    propose(database, "c" * 32, dict.fromkeys(SEGMENTS, 1_000), as_of_ms=2**45 + 1)
+    refused = client.post(f"/api/meta-ads/proposals/{PROPOSAL}/apply")
+    assert (refused.status_code, "newer proposal" in refused.json()["detail"]) == (409, True)
+    assert store.list_changes(database) == []
