@@ -16,10 +16,14 @@ import uvicorn
 from playwright.sync_api import sync_playwright
 
 from api.main import create_app
+from clv.outcomes import SEGMENTS
 from clv.settings import Settings
+from storage.campaigns import put_days
 from storage.engine import Database
 from storage.schema import upgrade
 from tests.conftest import do_without
+from tests.contract.ads.test_applying import propose
+from tests.contract.api.test_spending import days
 from tests.contract.api.trading import fill
 
 if TYPE_CHECKING:
@@ -49,6 +53,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     upgrade(settings.sql_url)
     database = Database(settings.sql_url)
     fill(database)
+    put_days(database, days(), pulled_ms=1)
+    propose(database, "a" * 32, dict.fromkeys(SEGMENTS, 1_000), as_of_ms=2**45)
     server = uvicorn.Server(uvicorn.Config(create_app(settings, database), port=0, log_config=None))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from playwright.sync_api import sync_playwright
 
 SIZES = {"wide": (1440, 900), "phone": (390, 844)}
-VIEWS = ("today", "customers", "segments", "models", "operations", "digest")
+VIEWS = ("today", "customers", "segments", "campaigns", "models", "operations", "digest")
 _SETTLE_MS = 2_500
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.browser.conftest import Watched
 
-VIEWS = ("today", "customers", "segments", "models", "operations", "digest")
+VIEWS = ("today", "customers", "segments", "campaigns", "models", "operations", "digest")
 WIDTHS = (360, 768, 1440)
 FOLDER = Path(__file__).parents[2] / "api" / "dashboard"
 pytestmark = pytest.mark.browser
@@ -41,11 +41,24 @@ def test_a_view_is_accessible_and_fits(watched: Watched, view: str, width: int) 
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert not set(page.locator("main").inner_text().splitlines()) & {"null", "undefined", "NaN"}
     for chart in page.locator("canvas:visible").all():
         assert len(chart.get_attribute("aria-label") or "") > 20
     for figure in page.locator("figure:has(canvas:visible)").all():
         figure.locator("summary").click()
         assert figure.locator("details table tbody tr").count() > 0
+
+
+def test_campaigns_show_what_the_api_says(watched: Watched) -> None:
+    """Audiences, the segments' ROAS, every campaign; a proposal that would be refused cannot be approved."""
+    page = watched.open("campaigns")
+    found = _get(watched, "/api/meta-ads/campaigns")
+    assert page.locator("#campaigns tbody tr").count() == len(found["campaigns"]) == 3
+    assert page.locator("#audiences tbody tr").count() == 6
+    best = max(found["segments"], key=lambda each: each["roas"])
+    assert page.locator("#chart-roas h2").inner_text().startswith(f"{best['segment']} brings most for its money")
+    assert "no model has been published yet" in page.locator("#budget-changes").inner_text()
+    assert page.get_by_role("button", name="Approve it").count() == 0
 
 
 def test_the_drawer_tells_one_customer(watched: Watched) -> None:

@@ -4,6 +4,7 @@ import { get, onKeyNeeded, setKey, Stream } from "./api.js";
 import { announce, h } from "./dom.js";
 import { ago, count, setCurrency, time } from "./format.js";
 import { openDrawer } from "./drawer.js";
+import { Campaigns } from "./views/campaigns.js";
 import { Customers } from "./views/customers.js";
 import { Digest } from "./views/digest.js";
 import { Models } from "./views/models.js";
@@ -11,8 +12,8 @@ import { Operations } from "./views/operations.js";
 import { Segments } from "./views/segments.js";
 import { Today } from "./views/today.js";
 
-const VIEWS = { today: Today, customers: Customers, segments: Segments, models: Models, operations: Operations, digest: Digest };
-const LABELS = { today: "Today", customers: "Customers", segments: "Segments", models: "Models", operations: "Operations", digest: "Digest" };
+const VIEWS = { today: Today, customers: Customers, segments: Segments, campaigns: Campaigns, models: Models, operations: Operations, digest: Digest };
+const LABELS = { today: "Today", customers: "Customers", segments: "Segments", campaigns: "Campaigns", models: "Models", operations: "Operations", digest: "Digest" };
 const FEED_LENGTH = 60;
 
 // What views share. `feed` is newest first; `isPaused` holds live parts still.

@@ -62,7 +62,7 @@ function champion(found) {
   ];
   return [
     h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
-    weights.length ? h("p", { class: "note" }, `Its parts: ${weights.map(([name, weight]) => `${SAYS[name] ?? name} ${percent(weight)}`).join(", ")}.`) : null,
+    weights.length ? h("p", { class: "note" }, `Its parts: ${weights.map(([name, weight]) => `${SAYS[name] ?? name} ${percent(weight)}`).join(", ")}.`) : "",
   ];
 }
 
@@ -177,7 +177,7 @@ function drift(found) {
     { name: "After", number: true, value: (row) => row.after, show: (row) => decimal(row.after) },
   ];
   const title = found.drift.length ? `${count(found.drift.length)} alarms; each brings the next training forward` : "Nothing has drifted";
-  return [h("h2", {}, title), h("p", { class: "unit" }, "Page-Hinkley on errors, order values and newcomers"), found.drift.length ? table("Drift alarms", columns, [...found.drift].reverse()) : null];
+  return [h("h2", {}, title), h("p", { class: "unit" }, "Page-Hinkley on errors, order values and newcomers"), found.drift.length ? table("Drift alarms", columns, [...found.drift].reverse()) : ""];
 }
 
 function switches(found) {
@@ -190,5 +190,5 @@ function switches(found) {
     { name: "Errors vs BTYD", value: (row) => Object.entries(row.relative_errors).map(([name, error]) => `${SAYS[name] ?? name} ${error === null ? "–" : error.toFixed(3)}`).join(", ") },
     { name: "Examples", number: true, value: (row) => row.examples, show: (row) => count(row.examples) },
   ];
-  return [h("h2", {}, found.switches.length ? "Who answered, since when, on what evidence" : "No switch yet"), found.switches.length ? table("Switches of who answers", columns, [...found.switches].reverse()) : null];
+  return [h("h2", {}, found.switches.length ? "Who answered, since when, on what evidence" : "No switch yet"), found.switches.length ? table("Switches of who answers", columns, [...found.switches].reverse()) : ""];
 }
