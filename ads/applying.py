@@ -34,10 +34,8 @@ class SegmentBudget(msgspec.Struct, frozen=True):
 class BudgetGateway(Protocol):
     """A platform's side of budgets; calls and errors as for an ``AudienceConnector``."""
 
-    @property
-    def platform(self) -> str:
-        """Its name."""
-        ...
+    platform: str
+    """Its name."""
 
     def present(self) -> Mapping[str, SegmentBudget]:
         """Return each segment's budget; one without ad sets is missing."""

@@ -6,10 +6,12 @@ The port and its two adapters. Raw addresses and numbers never leave this proces
 from __future__ import annotations
 
 import csv
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from ads.hashing import BadIdentifier, HashRules, email_hash, phone_hash
 from clv.errors import InputError
 from storage.identities import read_identities
 
@@ -38,6 +40,27 @@ class Identity(msgspec.Struct, frozen=True, repr_omit_defaults=True):
     def __repr__(self) -> str:
         """Say nothing of the person."""
         return "Identity(…)"
+
+
+def hashed(identity: Identity, rules: HashRules) -> tuple[str, str]:
+    """Return a person's address and number as a platform wants them; empty text for one that is unknown or is none.
+
+    Raises
+    ------
+    BadIdentifier
+        When neither can be used; says why, and not what it was.
+    """
+    found: list[str] = []
+    problems: list[BadIdentifier] = []
+    for text, make in ((identity.email, email_hash), (identity.phone, partial(phone_hash, country=identity.country))):
+        try:
+            found.append(make(text, rules) if text else "")
+        except BadIdentifier as problem:
+            found.append("")
+            problems.append(problem)
+    if not any(found):
+        raise problems[0] if problems else BadIdentifier("no e-mail address or telephone number is known")
+    return found[0], found[1]
 
 
 class IdentitySource(Protocol):

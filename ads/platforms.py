@@ -13,13 +13,17 @@ from typing import TYPE_CHECKING
 
 from ads.connectors.file import FileConnector
 from ads.connectors.file_budget import FileBudgets
+from ads.connectors.google import GoogleConfig, GoogleConnector
 from ads.connectors.meta import MetaConnector
 from ads.connectors.meta_budget import MetaBudgets
 from ads.connectors.meta_client import MetaClient, MetaConfig
 from ads.connectors.meta_conversions import MetaConversions
+from ads.connectors.no_budget import NoBudgets
+from ads.connectors.tiktok import TikTokConfig, TikTokConnector
 from ads.identity import CsvIdentities, SqlIdentities
 from ads.people import People
 from ads.sync import Synchroniser
+from clv.audiences import BY_NAME
 from clv.errors import ConfigError
 from clv.money import minor_digits
 from clv.outcomes import SEGMENTS
@@ -126,6 +130,12 @@ def _connect(
             Path(settings.ads_dir).expanduser() if settings.ads_dir else settings.data_dir / "audiences"
         ).absolute()
         return FileConnector(folder, digits=digits), None, FileBudgets(folder, SEGMENTS)
+    if settings.ads_platform == "google":
+        google = closing.enter_context(contextlib.closing(GoogleConnector(_google(settings), clock=now_ms)))
+        return google, None, NoBudgets("google")
+    if settings.ads_platform == "tiktok":
+        tiktok = closing.enter_context(contextlib.closing(TikTokConnector(_tiktok(settings), clock=now_ms)))
+        return tiktok, None, NoBudgets("tiktok")
     client = closing.enter_context(contextlib.closing(open_meta(settings)))
     sender = MetaConversions(client, currency=settings.currency) if settings.meta_pixel_id else None
     return MetaConnector(client), sender, MetaBudgets(client, ad_sets_of(settings.meta_ad_sets))
@@ -153,6 +163,36 @@ def ad_sets_of(text: str) -> dict[str, tuple[str, ...]]:
                 f"CLV_META_AD_SETS has {part.strip()!r}", "for example High-CLV=1+2,Growth-Potential=3,Low-CLV=4"
             )
         found[segment] = named
+    return found
+
+
+def _google(settings: Settings) -> GoogleConfig:
+    return GoogleConfig(
+        base_url=settings.google_base_url,
+        access_token=settings.google_access_token,
+        account_id=settings.google_account_id,
+        audiences=_audiences_of("CLV_GOOGLE_AUDIENCES", settings.google_audiences),
+        has_consent=settings.google_consent == "granted",
+    )
+
+
+def _tiktok(settings: Settings) -> TikTokConfig:
+    return TikTokConfig(
+        base_url=settings.tiktok_base_url,
+        access_token=settings.tiktok_access_token,
+        advertiser_id=settings.tiktok_advertiser_id,
+        audiences=_audiences_of("CLV_TIKTOK_AUDIENCES", settings.tiktok_audiences),
+    )
+
+
+def _audiences_of(variable: str, text: str) -> dict[str, str]:
+    """Return each audience's id at the platform from a setting, ``CLV tier A=1,CLV tier B=2``."""
+    found: dict[str, str] = {}
+    for part in filter(None, text.split(",")):
+        name, _, remote_id = (each.strip() for each in part.partition("="))
+        if name not in BY_NAME or not remote_id:
+            raise ConfigError(f"{variable} has {part.strip()!r}", f"names are {', '.join(BY_NAME)}")
+        found[name] = remote_id
     return found
 
 

@@ -24,7 +24,7 @@ _JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 def role(context: typer.Context) -> None:
     """Run the ads role: follow scores, and synchronise audiences once in CLV_ADS_WINDOW.
 
-    Where they go is CLV_ADS_PLATFORM: CSV files by default, or meta.
+    Where they go is CLV_ADS_PLATFORM: CSV files by default, meta, google or tiktok.
 
     Example:
         CLV_BROKER=kafka:9092 CLV_ADS_PLATFORM=meta clv ads
@@ -241,6 +241,43 @@ def _show_change(
             typer.echo(f"{name.replace('_', ' '):>12}  {text}")
     for segment, moves in amounts.items():
         typer.echo(f"{segment:>18}  {moves['before']:>12} -> {moves['after']:>12} a day")
+
+
+@app.command("pull-performance")
+def pull_performance(
+    *,
+    days: Annotated[int, typer.Option("--days", min=1, max=1_000, help="So many days, up to today.")] = 28,
+    is_json: _JSON = False,
+) -> None:
+    """Pull what campaigns cost and brought from Meta, day by day; what was pulled before is replaced.
+
+    A campaign belongs to the segment that its name has in it, or the name of that segment's audience.
+
+    Example:
+        clv ads pull-performance --days 90
+    """
+    import contextlib
+    from datetime import UTC, datetime, timedelta
+
+    from ads.connectors.meta_insights import pull_insights
+    from ads.platforms import now_ms, open_meta
+    from clv.settings import Settings
+    from storage.campaigns import put_days
+    from storage.engine import Database
+    from storage.schema import require_current
+
+    settings = Settings.from_env()
+    last = datetime.now(UTC).date()
+    with contextlib.closing(Database(settings.sql_url)) as database:
+        require_current(database)
+        with contextlib.closing(open_meta(settings)) as client:
+            pulled = list(pull_insights(client, last - timedelta(days=days - 1), last, currency=settings.currency))
+        put_days(database, pulled, pulled_ms=now_ms())
+    unknown = sum(not day.segment for day in pulled)
+    if is_json:
+        typer.echo(json.dumps({"days": len(pulled), "without_segment": unknown}))
+    else:
+        typer.echo(f"{len(pulled):,} campaign days stored, {unknown:,} of them without a segment")
 
 
 def _pairs(given: list[str] | None, option: str) -> dict[str, str]:

@@ -65,7 +65,7 @@ class Settings:
     api_port: int = _setting(8000, "port that the API listens on")
     api_rate_per_second: int = _setting(1000, "requests a second that one caller may make")
     model_dir: str = _setting("", "directory of the SQLite database, which holds the models; empty: the data directory")
-    ads_platform: str = _setting("file", "where audiences go: file or meta")
+    ads_platform: str = _setting("file", "where audiences go: file, meta, google or tiktok")
     ads_dir: str = _setting("", "directory of the audiences' CSV files; empty: audiences in the data directory")
     ads_window_ms: int = _setting(
         HOUR_MS, "how long changes of audiences gather before they are sent, e.g. 1h; 0s: at once"
@@ -89,6 +89,15 @@ class Settings:
         "", "country (ISO 3166-1 alpha-2) that lookalikes are looked for in; empty: none are made"
     )
     meta_pixel_id: str = _setting("", "Meta's dataset that conversions go to; empty: none are sent")
+    google_base_url: str = _setting("https://datamanager.googleapis.com", "Google's Data Manager API")
+    google_access_token: str = _setting("", "access token for it", secret=True)
+    google_account_id: str = _setting("", "Google Ads account")
+    google_audiences: str = _setting("", "user list of each audience, 'CLV tier A=123,CLV tier B=456'")
+    google_consent: str = _setting("", "granted, once customers have agreed to their data being used so")
+    tiktok_base_url: str = _setting("https://business-api.tiktok.com", "TikTok's Business API")
+    tiktok_access_token: str = _setting("", "access token for it", secret=True)
+    tiktok_advertiser_id: str = _setting("", "TikTok's advertiser")
+    tiktok_audiences: str = _setting("", "custom audience of each audience, 'CLV tier A=123,CLV tier B=456'")
     log_format: str = _setting("human", "human or json")
     log_level: str = _setting("info", "debug, info, warning or error")
     kafka_security_protocol: str = _setting("PLAINTEXT", "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL")
@@ -132,7 +141,8 @@ class Settings:
                 raise ConfigError(f"{_variable(name)} must be at least 1, is {getattr(self, name)}")
         choices = {
             "store": ("memory", "rocksdb"),
-            "ads_platform": ("file", "meta"),
+            "ads_platform": ("file", "meta", "google", "tiktok"),
+            "google_consent": ("", "granted"),
             "log_format": ("human", "json"),
             "log_level": ("debug", "info", "warning", "error"),
             "kafka_security_protocol": ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"),

@@ -13,7 +13,8 @@ import re
 from typing import TYPE_CHECKING, Literal
 
 from ads.connector import Capabilities, Delivery, NotDone, RemoteAudience, SessionLost
-from ads.hashing import META, BadIdentifier, PhoneFormat, email_hash, phone_hash
+from ads.hashing import META, PhoneFormat
+from ads.identity import hashed
 from clv.money import to_major
 
 if TYPE_CHECKING:
@@ -62,12 +63,8 @@ class FileConnector:
         return CAPABILITIES
 
     def identifiers(self, identity: Identity) -> tuple[str, ...]:
-        """Return the hashes of address and number, empty text for one that is not known."""
-        email = email_hash(identity.email, META) if identity.email else ""
-        phone = phone_hash(identity.phone, META, country=identity.country or None) if identity.phone else ""
-        if not email and not phone:
-            raise BadIdentifier("no e-mail address or telephone number is known")
-        return email, phone
+        """Return the hashes of address and number, empty text for one that is not known or not one."""
+        return hashed(identity, META)
 
     def ensure(self, spec: AudienceSpec) -> RemoteAudience:
         """Return the file's name; an audience is replaced whole."""

@@ -13,7 +13,8 @@ import structlog
 
 from ads.connector import Capabilities, Delivery, NotDone, RemoteAudience, Uncertain
 from ads.connectors.meta_errors import REPLACE_SECONDS
-from ads.hashing import META, BadIdentifier, PhoneFormat, email_hash, phone_hash
+from ads.hashing import META, PhoneFormat
+from ads.identity import hashed
 from clv.money import to_major
 
 if TYPE_CHECKING:
@@ -77,17 +78,7 @@ class MetaConnector:
 
     def identifiers(self, identity: Identity) -> tuple[str, ...]:
         """Return the hashes of address and number, empty text for one that is not known or not one."""
-        problems: list[BadIdentifier] = []
-        found: list[str] = []
-        for hashed in (_email_hash, _phone_hash):
-            try:
-                found.append(hashed(identity))
-            except BadIdentifier as problem:
-                problems.append(problem)
-                found.append("")
-        if not any(found):
-            raise problems[0] if problems else BadIdentifier("no e-mail address or telephone number is known")
-        return tuple(found)
+        return hashed(identity, META)
 
     def ensure(self, spec: AudienceSpec) -> RemoteAudience:
         """Find the audience by its name, or make it; and its lookalike once it has members enough."""
@@ -194,14 +185,6 @@ class MetaConnector:
         """Tell whether an active ad uses the audience."""
         answer = self._client.get(f"{remote_id}/ads", {"fields": "id", "limit": 1, "effective_status": _ACTIVE})
         return bool(answer.get("data"))
-
-
-def _email_hash(identity: Identity) -> str:
-    return email_hash(identity.email, META) if identity.email else ""
-
-
-def _phone_hash(identity: Identity) -> str:
-    return phone_hash(identity.phone, META, country=identity.country or None) if identity.phone else ""
 
 
 def _payload(members: Sequence[Member], values: Sequence[float] | None) -> dict[str, Any]:

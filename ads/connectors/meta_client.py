@@ -13,6 +13,7 @@ import structlog
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from ads.connector import NotDone, Throttled, Uncertain
+from ads.connectors.calling import ANSWER_SECONDS, calling, timeouts
 from ads.connectors.meta_errors import is_passing, meaning, parse_error, rest_until_ms
 from clv.errors import ConfigError
 
@@ -50,7 +51,7 @@ class MetaConfig(msgspec.Struct, frozen=True, kw_only=True):
     digits: int
     pixel_id: str = ""
     country: str = ""
-    timeout_seconds: float = 60.0
+    timeout_seconds: float = ANSWER_SECONDS
 
     @property
     def account(self) -> str:
@@ -85,7 +86,7 @@ class MetaClient:
         self._http = httpx2.Client(
             base_url=f"{config.base_url.rstrip('/')}/{config.api_version.strip('/')}/",
             headers={"Authorization": f"Bearer {config.access_token}"},
-            timeout=httpx2.Timeout(config.timeout_seconds, connect=10.0),
+            timeout=timeouts(config.timeout_seconds),
         )
 
     def close(self) -> None:
@@ -158,12 +159,8 @@ class MetaClient:
             raise Throttled("Meta's quota is nearly used up", self._resting_until_ms)
         content = msgspec.json.encode(body) if body is not None else None
         headers = {"Content-Type": "application/json"} if content is not None else {}
-        try:
+        with calling("Meta"):
             response = self._http.request(method, path, params=params, content=content, headers=headers)
-        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as problem:
-            raise NotDone(f"Meta cannot be reached: {type(problem).__name__}") from problem
-        except httpx2.HTTPError as problem:
-            raise Uncertain(f"Meta's answer did not come: {type(problem).__name__}") from problem
         return self._understood(response)
 
     def _understood(self, response: httpx2.Response) -> dict[str, Any]:

@@ -156,7 +156,9 @@ class Sandbox:
             case "GET", "adsets":
                 return _page([_ad_set(each) for each in account.ad_sets.values()], query)
             case "GET", "insights":
-                return _page(account.insights, query)
+                period = json.loads(query.get("time_range") or "{}")
+                since, until = period.get("since", ""), period.get("until", "9999")
+                return _page([row for row in account.insights if since <= row["date_start"] <= until], query)
         raise Refusal(400, 100, 33, "Unsupported request")
 
     def _is_account(self, owner: str) -> bool:

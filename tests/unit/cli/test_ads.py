@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -186,3 +187,30 @@ def test_a_proposal_needs_approval(shop: Shop, tmp_path: Path, capsys: pytest.Ca
     assert (done["status"], json.loads(budget.read_text())["Low-CLV"]) == ("applied", 300)
     assert run(["ads", "apply", "--rollback", done["change_id"]]) == 0
     assert json.loads(budget.read_text()) == {"High-CLV": 0, "Growth-Potential": 0, "Low-CLV": 0}
+
+
+def test_campaigns_are_pulled_from_meta(shop: Shop, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    """One of the many names of a purchase counts; a second pull changes nothing."""
+    today = datetime.now(UTC).date().isoformat()
+    sandbox.account.insights = [
+        {
+            "campaign_id": "1",
+            "campaign_name": "lookalikes of CLV tier A",
+            "date_start": day,
+            "spend": "12.34",
+            "impressions": "100",
+            "clicks": "7",
+            "account_currency": "USD",
+            "actions": [{"action_type": "purchase", "value": "3"}, {"action_type": "omni_purchase", "value": "4"}],
+            "action_values": [{"action_type": "omni_purchase", "value": "99.9"}],
+        }
+        for day in (today, "2020-01-01")
+    ]
+    for _ in range(2):
+        assert run(["ads", "pull-performance", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out) == {"days": 1, "without_segment": 0}
+    found = performance(shop.database, by="campaign")[0]
+    assert (found.segment, found.spend_minor, found.purchases, found.value_minor) == ("High-CLV", 1_234, 4, 9_990)
+    sandbox.account.insights[0]["account_currency"] = "EUR"
+    assert run(["ads", "pull-performance"]) == 1
+    assert "the ad account is in EUR" in capsys.readouterr().err
