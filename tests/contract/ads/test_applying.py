@@ -168,18 +168,16 @@ def test_who_follows_a_process_that_died_ends_its_change(database: Database, met
 
         def change(self, segment: str, daily_minor: int) -> None:
             """Change the first segment, and no other."""
-            if segment != "High-CLV" and self.is_dying:
+            if segment != "Growth-Potential":
                 raise KeyboardInterrupt
             super().change(segment, daily_minor)
-
-        is_dying = True
 
     dying = Dying(meta.client, meta.budgets._ad_sets)
     with pytest.raises(KeyboardInterrupt):
         apply_proposal(database, dying, "p1", APPROVED, clock=meta.clock)
     interrupted = get_change(database, change_id_of("p1"))
     assert interrupted is not None
-    assert interrupted.status == "applying"
+    assert (interrupted.status, meta.daily()) == ("applying", BEFORE | {"3": 3_000})
     assert apply(database, meta) == "applied"
     roll_back(database, meta.budgets, "p1")
     assert meta.daily() == BEFORE

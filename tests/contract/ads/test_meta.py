@@ -194,6 +194,17 @@ def test_how_a_call_can_end(meta: Meta, fault: str, error: type[Exception]) -> N
         assert raised.value.until_ms == meta.shop.now_ms + 7 * 60_000
 
 
+def test_a_batch_of_a_replacement_is_never_sent_twice(meta: Meta) -> None:
+    """A busy platform may have taken it: whether it did is unknown."""
+    connector = meta.connector()
+    remote = connector.ensure(TIER)
+    meta.sandbox.requests.clear()
+    meta.sandbox.faults = lambda _method, _path: "busy"
+    with pytest.raises(Uncertain):
+        connector.replace(remote.remote_id, TIER, [Member("c1", ("a" * 64, ""))], Replacement(7, 1, 1, is_last=True))
+    assert len(meta.sandbox.requests) == 1
+
+
 def test_nobody_there_changes_nothing(meta: Meta) -> None:
     """A connection that was not made is no call."""
     connector = meta.connector()
