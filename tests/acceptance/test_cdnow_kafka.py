@@ -47,7 +47,7 @@ def test_killed_workers_lose_and_double_nothing(
         wait_until(lambda: is_caught_up(topology), seconds=120, what="everyone has caught up")
         record_testsuite_property("killed: seconds", time.monotonic() - began)
         restarts = {role.name: role.restarts for role in topology.roles}
-        assert restarts == {"w-1": 1, "w-2": 1, "sink": 0, "trainer": 0, "api": 0}
+        assert restarts == {"w-1": 1, "w-2": 1, "sink": 0, "trainer": 0, "api": 0, "ads": 0}
 
         assert stored_totals(topology.database) == csv_totals(log)
         outputs = read_outputs(settings)
