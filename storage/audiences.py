@@ -263,6 +263,13 @@ def load_stand(database: Database, platform: str, name: str) -> Stand:
     return Stand(**row) if row else Stand(platform, name)
 
 
+def list_stands(database: Database) -> list[Stand]:
+    """Return where every audience stands that was ever looked at, by platform and name."""
+    query = select(_audiences).where(_audiences.c.name != "").order_by(_audiences.c.platform, _audiences.c.name)
+    with database.reading() as connection:
+        return [Stand(**row) for row in connection.execute(query).mappings()]
+
+
 def save_stand(database: Database, stand: Stand) -> None:
     """Store where an audience stands."""
     with database.writing() as connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from api.overview import health_of, summary_of
 from api.problems import documented
 from api.security import require
 from clv.errors import ScorerError
+from storage.audiences import list_stands
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,6 +78,24 @@ class _Stored:
         for role in health.roles:
             roles.add_metric([role.role, role.instance], float(role.is_alive))
         yield roles
+        yield from _audiences(self._context)
+
+
+def _audiences(context: Context) -> Iterator[Metric]:
+    """Yield where the audiences stand that were ever delivered."""
+    labels = ["platform", "audience"]
+    present = GaugeMetricFamily("clv_audience_members", "Members that the platform has taken.", labels=labels)
+    rejected = GaugeMetricFamily("clv_audience_rejected", "Customers who belong and are not there.", labels=labels)
+    ready = GaugeMetricFamily("clv_audience_ready", "Whether it is as the scores want it.", labels=labels)
+    synced = GaugeMetricFamily("clv_audience_synced_timestamp_seconds", "When it last was so.", labels=labels)
+    for stand in list_stands(context.database):
+        counts, place = json.loads(stand.counts), [stand.platform, stand.name]
+        present.add_metric(place, counts.get("present", 0))
+        rejected.add_metric(place, sum(counts.get("rejected", {}).values()) + counts.get("unexplained", 0))
+        ready.add_metric(place, float(stand.status == "ready"))
+        if stand.synced_ms >= 0:
+            synced.add_metric(place, stand.synced_ms / 1_000)
+    yield from (present, rejected, ready, synced)
 
 
 class Counting:

@@ -24,7 +24,7 @@ if not hasattr(click.ParamType, "__class_getitem__"):
 from check_jsonschema import main
 main()
 """
-ROLES = ("worker-1", "worker-2", "trainer", "sink", "api")
+ROLES = ("worker-1", "worker-2", "trainer", "sink", "api", "ads")
 
 
 def _compose(environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -68,7 +68,7 @@ def test_a_missing_password_is_refused() -> None:
 
 
 def test_every_role_is_there(deployment: dict[str, Any]) -> None:
-    """Kafka, PostgreSQL, two workers, the trainer, the sink and the API, each started by its command."""
+    """Kafka, PostgreSQL, two workers, the trainer, the sink, the API and the ads role, each started by its command."""
     assert sorted(deployment["services"]) == sorted(("kafka", "postgres", *ROLES))
     assert [deployment["services"][role]["command"] for role in ROLES] == [
         ["worker"],
@@ -76,6 +76,7 @@ def test_every_role_is_there(deployment: dict[str, Any]) -> None:
         ["trainer"],
         ["sink"],
         ["api"],
+        ["ads"],
     ]
 
 

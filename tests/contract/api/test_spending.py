@@ -10,6 +10,7 @@ import pytest
 from clv.events import parse_time_ms
 from clv.outcomes import SEGMENTS
 from storage import budget_changes as store
+from storage.audiences import Stand, save_stand
 from storage.batch import SinkBatch
 from storage.campaigns import CampaignDay, put_days
 from storage.heartbeats import beat
@@ -151,3 +152,24 @@ def test_what_may_not_be_carried_out(client: TestClient, database: Database) -> 
     refused = client.post(f"/api/meta-ads/proposals/{PROPOSAL}/apply")
     assert (refused.status_code, "newer proposal" in refused.json()["detail"]) == (409, True)
     assert store.list_changes(database) == []
+
+
+def test_audiences_that_are_not_as_wanted_can_raise_an_alarm(client: TestClient, database: Database) -> None:
+    """Prometheus sees members, rejected rows and readiness of each audience; the API says the same with reasons."""
+    counts = '{"present": 90, "rejected": {"no address": 7}, "unexplained": 2, "wanted": 97}'
+    save_stand(database, Stand("file", "CLV tier A", "a.csv", "failed", "disk full", counts=counts, synced_ms=5_000))
+    text = client.get("/metrics").text
+    for line in (
+        'clv_audience_members{audience="CLV tier A",platform="file"} 90.0',
+        'clv_audience_rejected{audience="CLV tier A",platform="file"} 9.0',
+        'clv_audience_ready{audience="CLV tier A",platform="file"} 0.0',
+        'clv_audience_synced_timestamp_seconds{audience="CLV tier A",platform="file"} 5.0',
+    ):
+        assert line in text
+    tier = _get(client, "/api/meta-ads/audiences")["items"][0]
+    assert (tier["status"], tier["detail"], tier["present"], tier["rejected"]) == (
+        "failed",
+        "disk full",
+        90,
+        {"no address": 7},
+    )
