@@ -9,6 +9,7 @@ from rich.table import Table
 from cli.accuracy import error_figures
 from clv.money import minor_digits, to_major
 from clv.outcomes import SEGMENTS, rfc3339
+from storage.budget_changes import find_proposal
 from storage.learning import read_metrics
 from storage.overview import summarise
 
@@ -41,10 +42,19 @@ def run_figures(database: Database, settings: Settings) -> dict[str, Any]:
         "scores": found.scores,
         "examples_learned": int(metrics.get("naive", {}).get("count", 0)),
         "models_published": found.models,
+        "budget": _budget(database, digits),
         "prequential_error": {name: error_figures(figures, digits) for name, figures in metrics.items()},
         "event_time": rfc3339(found.watermark_ms),
         "database": database.location,
     }
+
+
+def _budget(database: Database, digits: int) -> dict[str, str]:
+    """Return the newest proposal's amounts; empty before the first."""
+    proposal = find_proposal(database)
+    if proposal is None:
+        return {}
+    return {name: to_major(proposal.amounts[name], digits) for name in SEGMENTS if name in proposal.amounts}
 
 
 def live_table(figures: dict[str, Any], *, sent: int, total: int | None, lag: Lag | None, rate: float) -> Table:
@@ -76,7 +86,7 @@ def summary_lines(figures: dict[str, Any]) -> list[str]:
         if name == "prequential_error":
             shown = "; ".join(f"{n}: deviance {e['deviance']:.2f}, MAE {e['mae']:.2f}" for n, e in value.items())
         elif isinstance(value, dict):
-            shown = ", ".join(f"{n} {count:,}" for n, count in value.items()) or "none"
+            shown = ", ".join(f"{n} {c:,}" if isinstance(c, int) else f"{n} {c}" for n, c in value.items()) or "none"
         elif isinstance(value, int):
             shown = f"{value:,}"
         lines.append(f"{name.replace('_', ' '):>20}  {shown}")
