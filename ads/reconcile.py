@@ -138,6 +138,8 @@ class Tally(msgspec.Struct):
     removing: int = 0
     erasing: int = 0
     renamed: int = 0
+    forgetting: int = 0
+    rejecting: int = 0
     rejected: Counter[str] = msgspec.field(default_factory=Counter)
     reasons: Counter[str] = msgspec.field(default_factory=Counter)
 
@@ -161,8 +163,11 @@ class Tally(msgspec.Struct):
             self.erasing += 1
             self.reasons["removed: opted out or erased"] += 1
         elif action is Action.REJECT:
+            self.rejecting += 1
             self.rejected[person.problem] += 1
-        elif action is Action.KEEP and known is not None and known.status is Status.REJECTED:
+        elif action is Action.FORGET:
+            self.forgetting += 1
+        elif known is not None and known.status is Status.REJECTED:
             self.rejected[known.detail] += 1
 
     @property
@@ -170,12 +175,18 @@ class Tally(msgspec.Struct):
         """Rows to be sent."""
         return self.adding + self.updating + self.removing + self.erasing
 
+    @property
+    def has_to_store(self) -> bool:
+        """Whether anything is known otherwise than it was."""
+        return bool(self.changes or self.rejecting or self.forgetting)
+
     def moves_too_much(self, share: float, *, least: int) -> bool:
         """Tell whether more of the audience would move than ``share`` of those present; erasures never count.
 
-        An audience of fewer than ``least`` may move freely: it is being filled for the first time, or is small.
+        An audience of fewer than ``least`` may move freely: it is being filled for the first time, or is small. With a
+        share of 1 all may.
         """
-        return self.present >= least and self.adding + self.removing > share * self.present
+        return share < 1 and self.present >= least and self.adding + self.removing > share * self.present
 
 
 def _is_there(known: Known | None) -> bool:

@@ -258,7 +258,8 @@ class Synchroniser:
         tally = job.tally
         if says := _asks(tally, options):
             return self._report(job.stand._replace(status="asks", detail=says), tally, job.courier.done)
-        mark(job.audience, is_replacing=job.is_replacing)
+        if tally.has_to_store:
+            mark(job.audience, is_replacing=job.is_replacing)
         if job.is_replacing and tally.changes:
             job.courier.begin_replacement()
         elif tally.changes:

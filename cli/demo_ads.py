@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from producers.orderlog import OrderLog
 
 ACCOUNT_ID = "1"
-WINDOW_MS = 20_000
+WINDOW_MS = 60_000
 """How long the demo lets changes gather: an hour would show nothing."""
 
 
