@@ -67,7 +67,9 @@ class Edge:
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
-                headers.setdefault("Cache-Control", "no-cache")
+                # What a key opens is for its holder alone; asked again, an unchanged answer costs a tag.
+                is_open = not scope["path"].startswith("/api/")
+                headers.setdefault("Cache-Control", "no-cache" if is_open else "private, no-cache")
             await send(message)
 
         refusal = self._refusal(scope, is_key_needed=await self._is_key_needed())

@@ -335,6 +335,12 @@ def test_nasty_text_in_any_field_is_only_text(client: TestClient, nasty: str) ->
     assert client.get("/api/customers?limit=200").json() == before
 
 
+def test_no_shared_cache_keeps_what_a_key_opens(client: TestClient) -> None:
+    """Figures are private; the page's own files are anybody's, checked again each time."""
+    kept = {path: client.get(path).headers["cache-control"] for path in ("/api/customers", "/api/nothing", "/")}
+    assert kept == {"/api/customers": "private, no-cache", "/api/nothing": "private, no-cache", "/": "no-cache"}
+
+
 def test_a_caller_who_sends_too_slowly_is_let_go(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
     """A body that does not come is given up after a while, with 408, and holds no thread of the database meanwhile."""
     monkeypatch.setattr("api.edge.MAX_BODY_SECONDS", 0.2)
