@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from storage.engine import Database
 
-AMOUNTS = dict.fromkeys(SEGMENTS, 30_000)
+AMOUNTS: dict[str, int] = dict.fromkeys(SEGMENTS, 30_000)
 
 
 @pytest.fixture
