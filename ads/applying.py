@@ -25,10 +25,14 @@ log = structlog.get_logger(__name__)
 
 
 class SegmentBudget(msgspec.Struct, frozen=True):
-    """What a segment may spend a day now, minor units, and whether its ad sets are learning: then it stays."""
+    """What a segment may spend a day now, and the least that the platform takes, minor units.
+
+    While its ad sets are learning it stays as it is.
+    """
 
     daily_minor: int
     is_learning: bool = False
+    minimum_minor: int = 0
 
 
 class BudgetGateway(Protocol):
@@ -143,6 +147,12 @@ def _check(wanted: Mapping[str, int], present: Mapping[str, SegmentBudget]) -> N
     missing = sorted(wanted.keys() - present.keys())
     if missing:
         raise Refused(f"no ad set is known for {', '.join(missing)}", "name them in CLV_META_AD_SETS")
+    small = [name for name, amount in wanted.items() if amount < present[name].minimum_minor]
+    if small:
+        least = ", ".join(f"{name} takes {present[name].minimum_minor} minor units a day" for name in small)
+        raise Refused(
+            f"the platform's minimum is not reached: {least}", "raise CLV_BUDGET_TOTAL, or have fewer ad sets"
+        )
     learning = [
         name for name, amount in wanted.items() if present[name].is_learning and amount != present[name].daily_minor
     ]

@@ -138,7 +138,8 @@ def _connect(
         return tiktok, None, NoBudgets("tiktok")
     client = closing.enter_context(contextlib.closing(open_meta(settings)))
     sender = MetaConversions(client, currency=settings.currency) if settings.meta_pixel_id else None
-    return MetaConnector(client), sender, MetaBudgets(client, ad_sets_of(settings.meta_ad_sets))
+    budgets = MetaBudgets(client, ad_sets_of(settings.meta_ad_sets), currency=settings.currency)
+    return MetaConnector(client), sender, budgets
 
 
 def ad_sets_of(text: str) -> dict[str, tuple[str, ...]]:

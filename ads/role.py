@@ -17,6 +17,7 @@ from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 from tenacity import retry, retry_if_exception_type, wait_random_exponential
 
+from ads.budgets import READ_SECONDS, read_budgets
 from ads.conversions import WINDOW_MS, send_conversions
 from ads.following import TOPICS, read_records
 from ads.platforms import Platform, now_ms, open_platform
@@ -89,7 +90,7 @@ class _Role:
         self._platform = platform
         self._consumer = consumer
         self._started_ms = now_ms()
-        self._beat_at = self._due_at = 0.0
+        self._beat_at = self._due_at = self._budgets_due_at = 0.0
         self._figures: dict[str, int | str] = {}
 
     def run(self, stop: Event) -> None:
@@ -99,10 +100,17 @@ class _Role:
             # Until all that lay there is read, an old score may be the latest that is known.
             is_caught_up = self._follow(stop) < BATCH_RECORDS
             self._beat()
-            fulfil_wishes(self._database, self._platform, self._settings)
+            self._see_to_budgets()
             if is_caught_up and time.monotonic() >= self._due_at:
                 self._synchronise()
                 self._due_at = time.monotonic() + max(self._settings.ads_window_ms / 1_000, 1.0)
+
+    def _see_to_budgets(self) -> None:
+        """Carry out what was approved; read how budgets stand, at once after a change."""
+        has_changed = fulfil_wishes(self._database, self._platform, self._settings)
+        if has_changed or time.monotonic() >= self._budgets_due_at:
+            read_budgets(self._database, self._platform.budgets, now_ms=now_ms())
+            self._budgets_due_at = time.monotonic() + READ_SECONDS
 
     def _follow(self, stop: Event) -> int:
         """Store what the next records say; return how many there were."""

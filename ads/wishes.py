@@ -32,13 +32,19 @@ def distrust_of(database: Database) -> str:
     return distrust(**grounds_of(database, SCORER_NAME)._asdict())
 
 
-def fulfil_wishes(database: Database, platform: Platform, settings: Settings) -> None:
-    """Carry out the changes that are wanted, and end those that a process left in the middle; failures are noted."""
+def fulfil_wishes(database: Database, platform: Platform, settings: Settings) -> bool:
+    """Carry out the changes that are wanted, and end those that a process left in the middle; failures are noted.
+
+    Returns
+    -------
+    bool
+        Whether there were any.
+    """
     try:
         wishes = list_changes(database, statuses=("wanted", "applying", "rolling_back"))
     except StoreError as problem:
         log.warning("budget changes wait", problem=str(problem))
-        return
+        return False
     for wish in wishes:
         try:
             if wish.status == "rolling_back":
@@ -51,3 +57,4 @@ def fulfil_wishes(database: Database, platform: Platform, settings: Settings) ->
             still = get_change(database, wish.change_id)
             if still is not None and still.status in ("wanted", "applying", "rolling_back"):
                 save_change(database, still._replace(status="failed", detail=str(problem)))
+    return bool(wishes)

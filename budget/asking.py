@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from budget.allocation import allocate
@@ -31,6 +32,15 @@ class Standing(NamedTuple):
         return (2 * total_minor + self.customers) // (2 * self.customers) if self.customers else 0
 
 
+class BudgetNow(NamedTuple):
+    """A segment's budget a day at the platform, the least it takes (minor units), and what keeps it from changing."""
+
+    daily_minor: int
+    minimum_minor: int
+    is_learning: bool
+    edits_last_hour: int
+
+
 def split_budget(  # noqa: PLR0913  # all but the first three by keyword
     total_minor: int,
     standings: Mapping[Segment, Standing],
@@ -39,6 +49,7 @@ def split_budget(  # noqa: PLR0913  # all but the first three by keyword
     margin: float = 1.0,
     horizon_days: int = 90,
     budget_days: int = 7,
+    budgets: Mapping[str, BudgetNow] = MappingProxyType({}),
     distrust: str = "",
 ) -> Allocation:
     """Split a budget by what is known.
@@ -50,6 +61,8 @@ def split_budget(  # noqa: PLR0913  # all but the first three by keyword
         the last whole one says what is spent now.
     budget_days
         For how many days the total is: it is taken to be spent evenly.
+    budgets
+        How segments stand at the platform; where one is not known, what it spent in the last whole week counts.
     distrust
         Why the models should not move money now; empty where they may.
 
@@ -67,7 +80,10 @@ def split_budget(  # noqa: PLR0913  # all but the first three by keyword
     last = max((row.week for row in rows), default=-1)
     present = {row.segment: row.spend_minor for row in rows if row.week == last}
     positions = {
-        segment: _position(standings.get(segment, Standing(0, 0, 0, 0)), present.get(segment)) for segment in SEGMENTS
+        segment: _position(
+            standings.get(segment, Standing(0, 0, 0, 0)), present.get(segment), budgets.get(segment), budget_days
+        )
+        for segment in SEGMENTS
     }
     request = Request(
         total_minor=total_minor,
@@ -82,13 +98,17 @@ def split_budget(  # noqa: PLR0913  # all but the first three by keyword
     return allocate(request, response)
 
 
-def _position(standing: Standing, amount_minor: int | None) -> Position:
+def _position(standing: Standing, spent_minor: int | None, budget: BudgetNow | None, days: int) -> Position:
+    known = budget or BudgetNow(0, 0, is_learning=False, edits_last_hour=0)
     return Position(
         customers=standing.customers,
         mean_clv_minor=standing.mean_minor(standing.clv_minor),
         lower_minor=standing.mean_minor(standing.lower_minor),
         upper_minor=standing.mean_minor(standing.upper_minor),
-        amount_minor=amount_minor,
+        amount_minor=known.daily_minor * days if known.daily_minor else spent_minor,
+        minimum_minor=known.minimum_minor * days,
+        edits_last_hour=known.edits_last_hour,
+        is_learning=known.is_learning,
     )
 
 

@@ -468,3 +468,15 @@ budget_changes = Table(
     Index(None, "proposal_id"),
 )
 """Proposals that were carried out or rolled back: who approved, and each segment's amount before and after, JSON."""
+
+segment_budgets = Table(
+    "segment_budgets",
+    metadata,
+    _key("platform"),
+    _key("segment"),
+    _whole("daily_minor"),
+    _whole("minimum_minor"),
+    Column("is_learning", Integer, nullable=False),
+    _whole("read_ms"),
+)
+"""What each segment may spend a day at a platform, as last read there, and what holds it: minimum, learning phase."""

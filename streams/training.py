@@ -7,11 +7,12 @@ refit or a snapshot is due is ``models.schedule``'s to say.
 from __future__ import annotations
 
 import hashlib
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from budget.asking import NO_FIGURES, Standing, split_budget
+from budget.asking import NO_FIGURES, BudgetNow, Standing, split_budget
 from clv.budget import has_moved
 from clv.errors import ConfigError, InvalidEvent
 from clv.features import FEATURE_DIGEST
@@ -27,6 +28,7 @@ from storage.artifacts import Artifact
 from storage.campaigns import weeks_of_segments
 from storage.examples import sample_examples
 from storage.overview import FOREVER_MS, clv_quantiles, count_scored, newest_score_ms, segment_totals
+from storage.segment_budgets import budgets_at
 from streams.histories import read_past
 from streams.registry import Occasion, Registry, RegistryState
 
@@ -282,6 +284,12 @@ class Training:
             margin=settings.margin,
             horizon_days=settings.horizon_days,
             budget_days=settings.budget_days,
+            budgets={
+                segment: BudgetNow(*stand)
+                for segment, stand in budgets_at(
+                    self._database, settings.ads_platform, now_ms=round(time.time() * 1_000)
+                ).items()
+            },
         )
         signals = found.signals()
         if self.state.signals and not has_moved(self.state.signals, signals):

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ads.connectors.meta_client import MetaClient
 
 _FIELDS = "id,name,daily_budget,learning_stage_info"
+_MINIMUM = "min_daily_budget_low_freq"
+"""The largest of the minima: of ad sets that pay for what happens seldom, as purchases are."""
 
 
 class MetaBudgets:
@@ -24,19 +26,24 @@ class MetaBudgets:
     ----------
     ad_sets
         Ids of each segment's ad sets; a segment's budget is their sum, and is changed in proportion.
+    currency
+        The account's, ISO 4217.
     """
 
     platform = "meta"
 
-    def __init__(self, client: MetaClient, ad_sets: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(self, client: MetaClient, ad_sets: Mapping[str, tuple[str, ...]], *, currency: str) -> None:
         self._client = client
+        self._currency = currency
         self._ad_sets = ad_sets
 
     def present(self) -> Mapping[str, SegmentBudget]:
         """Return the sums of daily budgets by segment."""
-        found = self._budgets()
+        found, minimum = self._budgets(), self._minimum()
         return {
-            segment: SegmentBudget(sum(found[each][0] for each in ids), any(found[each][1] for each in ids))
+            segment: SegmentBudget(
+                sum(found[each][0] for each in ids), any(found[each][1] for each in ids), minimum * len(ids)
+            )
             for segment, ids in self._ad_sets.items()
         }
 
@@ -50,6 +57,12 @@ class MetaBudgets:
         for ad_set, amount in _split(daily_minor, shares).items():
             if amount != before[ad_set]:
                 self._client.post(ad_set, {"daily_budget": amount})
+
+    def _minimum(self) -> int:
+        """Return the least that an ad set may spend a day; 0 where Meta does not say."""
+        path = f"{self._client.config.account}/minimum_budgets"
+        named = list(self._client.pages(path, {"fields": f"currency,{_MINIMUM}"}))
+        return next((int(each.get(_MINIMUM) or 0) for each in named if each.get("currency") == self._currency), 0)
 
     def _budgets(self) -> dict[str, tuple[int, bool]]:
         pages = self._client.pages(f"{self._client.config.account}/adsets", {"fields": _FIELDS})

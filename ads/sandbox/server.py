@@ -155,6 +155,9 @@ class Sandbox:
                 return account.erase(body)
             case "GET", "adsets":
                 return _page([_ad_set(each) for each in account.ad_sets.values()], query)
+            case "GET", "minimum_budgets":
+                named = {"currency": "USD", "min_daily_budget_low_freq": account.minimum_budget}
+                return _page([{"currency": "EUR", "min_daily_budget_low_freq": 1}, named], query)
             case "GET", "insights":
                 period = json.loads(query.get("time_range") or "{}")
                 since, until = period.get("since", ""), period.get("until", "9999")

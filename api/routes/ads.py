@@ -28,13 +28,14 @@ from api.spending import (
     warnings_of,
 )
 from api.views import moment
-from budget.asking import split_budget
+from budget.asking import BudgetNow, split_budget
 from clv.audiences import AUDIENCES
 from clv.outcomes import rfc3339
 from clv.rules import DAY_MS
 from clv.settings import Settings
 from storage.audiences import load_stand
 from storage.campaigns import performance, weeks_of_segments
+from storage.segment_budgets import budgets_at
 from storage.sums import totals_by
 
 _UNSETTLED_DAYS = 28
@@ -112,6 +113,10 @@ def budget_allocation(
         margin=settings.margin,
         horizon_days=settings.horizon_days,
         budget_days=settings.budget_days,
+        budgets={
+            segment: BudgetNow(*stand)
+            for segment, stand in budgets_at(context.database, settings.ads_platform, now_ms=context.now_ms).items()
+        },
         distrust=distrust_of(context),
     )
     major = context.currency.major

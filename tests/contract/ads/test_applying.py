@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ads.applying import Approval, apply_proposal, change_id_of, roll_back
+from ads.budgets import read_budgets
 from ads.connector import AudienceError, NotDone, Refused, Throttled
 from ads.connectors.meta_budget import MetaBudgets
 from ads.connectors.meta_client import MetaClient, MetaConfig
@@ -14,7 +15,8 @@ from ads.sandbox.server import Sandbox
 from ads.sandbox.state import AdSet
 from clv.outcomes import SEGMENTS
 from storage.batch import SinkBatch
-from storage.budget_changes import get_change, list_changes
+from storage.budget_changes import BudgetChange, get_change, list_changes, save_change
+from storage.segment_budgets import FRESH_MS, HOUR_MS, BudgetStand, budgets_at
 from storage.sinking import write_batch
 from tests.contract.ads.shop import START_MS
 
@@ -65,7 +67,8 @@ class Meta:
             sandbox.account.ad_sets[name] = AdSet(name, f"ad set {name}", budget)
         config = MetaConfig(base_url=sandbox.url, api_version="v26.0", access_token="t", ad_account_id="42", digits=2)
         self.client = MetaClient(config, clock=self.clock, sleep=lambda _: None)
-        self.budgets = MetaBudgets(self.client, {"High-CLV": ("1", "2"), "Growth-Potential": ("3",), "Low-CLV": ("4",)})
+        ad_sets = {"High-CLV": ("1", "2"), "Growth-Potential": ("3",), "Low-CLV": ("4",)}
+        self.budgets = MetaBudgets(self.client, ad_sets, currency="USD")
 
     def clock(self) -> int:
         """Return the time."""
@@ -152,11 +155,43 @@ def test_a_change_that_fails_in_the_middle_is_taken_back(database: Database, met
 
 
 def test_a_budget_below_the_minimum_is_refused(database: Database, meta: Meta) -> None:
-    """And what was changed before it is taken back."""
-    propose(database, "p1", AMOUNTS | {"Low-CLV": 50})
+    """Before anything is changed."""
+    propose(database, "p1", AMOUNTS | {"Low-CLV": 990})
+    with pytest.raises(Refused, match="Low-CLV takes 100 minor units a day"):
+        apply(database, meta)
+    assert (meta.daily(), list_changes(database)) == (BEFORE, [])
+
+
+def test_an_ad_set_below_the_minimum_is_refused(database: Database, meta: Meta) -> None:
+    """Its segment's budget is large enough, its part is not: what was changed before it is taken back."""
+    meta.sandbox.account.ad_sets["1"].daily_budget = 100
+    before = meta.daily()
+    propose(database, "p1", AMOUNTS | {"High-CLV": 20_000})
     with pytest.raises(AudienceError, match="1885272"):
         apply(database, meta)
-    assert meta.daily() == BEFORE
+    assert meta.daily() == before
+
+
+def test_how_budgets_stand_is_read_for_the_recommendation(database: Database, meta: Meta) -> None:
+    """The least of all ad sets together, the learning phase, and changes from here within the hour, for a day."""
+    meta.sandbox.account.ad_sets["4"].learning = "LEARNING"
+    read_budgets(database, meta.budgets, now_ms=START_MS)
+    propose(database, "p1", AMOUNTS)
+    change = BudgetChange(
+        change_id_of("p1"), "p1", "meta", START_MS, "mary", "rolled_back", {"High-CLV": 4_000}, {"High-CLV": 6_000}
+    )
+    save_change(database, change)
+    assert budgets_at(database, "meta", now_ms=START_MS + 1) == {
+        "High-CLV": BudgetStand(4_000, 200, is_learning=False, edits_last_hour=2),
+        "Growth-Potential": BudgetStand(2_000, 100, is_learning=False, edits_last_hour=0),
+        "Low-CLV": BudgetStand(500, 100, is_learning=True, edits_last_hour=0),
+    }
+    later = budgets_at(database, "meta", now_ms=START_MS + HOUR_MS)
+    assert later["High-CLV"].edits_last_hour == 0
+    assert budgets_at(database, "meta", now_ms=START_MS + FRESH_MS) == {}
+    meta.sandbox.__exit__()
+    read_budgets(database, meta.budgets, now_ms=START_MS + 1)
+    assert len(budgets_at(database, "meta", now_ms=START_MS + 2)) == 3
 
 
 def test_who_follows_a_process_that_died_ends_its_change(database: Database, meta: Meta) -> None:
@@ -172,7 +207,7 @@ def test_who_follows_a_process_that_died_ends_its_change(database: Database, met
                 raise KeyboardInterrupt
             super().change(segment, daily_minor)
 
-    dying = Dying(meta.client, meta.budgets._ad_sets)
+    dying = Dying(meta.client, meta.budgets._ad_sets, currency="USD")
     with pytest.raises(KeyboardInterrupt):
         apply_proposal(database, dying, "p1", APPROVED, clock=meta.clock)
     interrupted = get_change(database, change_id_of("p1"))
@@ -186,7 +221,7 @@ def test_who_follows_a_process_that_died_ends_its_change(database: Database, met
 def test_an_unknown_ad_set_is_said(database: Database, meta: Meta) -> None:
     """With the setting to mend."""
     propose(database, "p1", AMOUNTS)
-    meta.budgets = MetaBudgets(meta.client, {"High-CLV": ("9",)})
+    meta.budgets = MetaBudgets(meta.client, {"High-CLV": ("9",)}, currency="USD")
     with pytest.raises(Refused, match="no ad set 9"):
         apply(database, meta)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from storage.audiences import Stand, save_stand
 from storage.batch import SinkBatch
 from storage.campaigns import CampaignDay, put_days
 from storage.heartbeats import beat
+from storage.segment_budgets import SegmentBudgetRow, put_budgets
 from storage.sinking import write_batch
 from tests.contract.ads.test_applying import propose
 
@@ -112,6 +114,21 @@ def test_figures_move_the_split_within_a_step(client: TestClient, database: Data
     assert sum(round(100 * each["amount"]) for each in found["allocations"]) == 2_250_000
     assert found["gain_probability"] > 0.8
     assert found["expected_gain_lower"] < found["expected_gain"] < found["expected_gain_upper"]
+
+
+def test_what_holds_a_budget_at_the_platform_binds_the_split(client: TestClient, database: Database) -> None:
+    """What learns stays as it is, whatever its curve says; the platform's amounts stand for what is spent now."""
+    put_days(database, days(), pulled_ms=1)
+    running(database)
+    rows = [SegmentBudgetRow(segment, 100_000, 100, segment == "Low-CLV") for segment in SEGMENTS]
+    put_budgets(database, "file", rows, read_ms=round(time.time() * 1_000))
+    found = _get(client, "/api/meta-ads/budget-allocation", total_budget=21_000)
+    by_segment = {each["segment"]: each for each in found["allocations"]}
+    low = by_segment["Low-CLV"]
+    assert {each["present_amount"] for each in found["allocations"]} == {7_000.0}
+    assert (low["amount"], low["binding_constraint"]) == (7_000.0, "its ad sets are learning")
+    assert low["unconstrained_amount"] > 7_000
+    assert sum(round(100 * each["amount"]) for each in found["allocations"]) == 2_100_000
 
 
 def test_while_a_role_is_gone_no_money_moves(client: TestClient, database: Database) -> None:

@@ -21,7 +21,7 @@ from tests.contract.storage.test_cards import card, event
 API_TABLES = {"totals", "segment_moves", "feeds", "activity", "heartbeats", "api_keys", "letter_replays"}
 ADS_TABLES = {
     *("audience_customers", "audiences", "audience_members", "ad_operations"),
-    *("suppressions", "conversions", "campaign_days", "budget_changes"),
+    *("suppressions", "conversions", "campaign_days", "budget_changes", "segment_budgets"),
 }
 
 
