@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check format lock kafka screenshots campaign clean setup
+.PHONY: demo test check format lock kafka peers screenshots campaign clean setup
 
 setup: $(STAMP)
 
@@ -36,10 +36,21 @@ format: $(STAMP)
 lock:
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --no-emit-index-url \
 		--python-version 3.11 --group dev pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --no-emit-index-url \
+		--python-version 3.11 benchmarks/peers/quix.in -o benchmarks/peers/quix.lock
 
 # Apache Kafka from its Maven artifacts, for tests and for a real broker without Docker.
 kafka:
 	mvn --quiet --batch-mode -f kafka-server/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/.kafka/libs
+
+# Peers of `clv bench throughput` that are no Python of ours, or need other versions: Quix Streams, Kafka Streams.
+PEERS := $(CURDIR)/.peers
+peers: $(STAMP)
+	$(PYTHON) -m venv $(PEERS)/quix
+	$(PEERS)/quix/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r benchmarks/peers/quix.lock
+	mvn --quiet --batch-mode -f benchmarks/peers/kafka_streams/pom.xml package dependency:copy-dependencies \
+		-DbuildDirectory=$(PEERS)/build -DoutputDirectory=$(PEERS)/kafka-streams
+	cp $(PEERS)/build/kafka-streams-peer-1.jar $(PEERS)/kafka-streams/
 
 # Pictures of the dashboard that runs on port 8000, in Chromium.
 screenshots: $(STAMP)

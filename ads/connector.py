@@ -133,6 +133,12 @@ class Refused(AudienceError):
     reason = "audience_refused"
 
 
+class Busy(Refused):
+    """Somebody else synchronises the platform: it can be done once they have ended."""
+
+    is_retryable = True
+
+
 class Throttled(AudienceError):
     """It does not listen before ``until_ms``, epoch milliseconds; asking sooner prolongs it."""
 

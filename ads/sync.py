@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ads.connector import NotDone, Refused, SessionLost, Throttled, Uncertain
+from ads.connector import Busy, NotDone, Refused, SessionLost, Throttled, Uncertain
 from ads.delivering import Courier, Done
 from ads.looking import Audience, look, mark
 from ads.reconcile import Status, Tally
@@ -139,7 +139,7 @@ class Synchroniser:
 
         Raises
         ------
-        Refused
+        Busy
             When another synchroniser has its turn at the platform.
         InputError
             When the identities cannot be read; nothing was sent.
@@ -188,7 +188,7 @@ class Synchroniser:
     def _keep_turn(self) -> None:
         now_ms = self._clock()
         if not take_turn(self._database, self._platform, self._owner, now_ms=now_ms, until_ms=now_ms + TURN_MS):
-            raise Refused(f"another synchronisation of {self._platform} is going on", "wait for its end")
+            raise Busy(f"another synchronisation of {self._platform} is going on", "wait for its end")
 
     def _stand(self, spec: AudienceSpec) -> Stand:
         return load_stand(self._database, self._platform, spec.name)

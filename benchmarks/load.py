@@ -34,7 +34,9 @@ _CHUNK = 20_000
 _CATEGORIES = ("books", "garden", "grocery", "home", "music", "toys")
 
 
-def orders(count: int, customers: int, *, start_ms: int, seed: int = 1) -> Iterator[tuple[bytes, bytes]]:
+def orders(
+    count: int, customers: int, *, start_ms: int, seed: int = 1, prefix: str = ""
+) -> Iterator[tuple[bytes, bytes]]:
     """Yield keys and values of orders by the contract, some 300 bytes each, five seconds apart, customers at random."""
     draw = random.Random(seed)  # a load, no secret
     for number in range(count):
@@ -42,8 +44,8 @@ def orders(count: int, customers: int, *, start_ms: int, seed: int = 1) -> Itera
         total = f"{draw.lognormvariate(3.5, 0.8):.2f}"
         event = {
             "type": "OrderPlaced",
-            "event_id": f"e{number:09d}",
-            "order_id": f"o{number:09d}",
+            "event_id": f"{prefix}e{number:09d}",
+            "order_id": f"{prefix}o{number:09d}",
             "customer_id": customer,
             "occurred_at": start_ms // 1000 + number * _SECONDS_BETWEEN,
             "schema_version": 1,
@@ -78,12 +80,11 @@ def publish(settings: Settings, scorer: SnapshotScorer) -> str:
 def store_models(settings: Settings, scorer: SnapshotScorer) -> str:
     """Store the newest snapshot and its ensemble; return the snapshot's digest."""
     snapshot = scorer.snapshots[-1]
-    blob = msgspec.msgpack.encode(scorer.ensemble_of(snapshot).artifact)
     through_ms = snapshot.learned_through_ms
-    artifacts = [
-        Artifact(ENSEMBLE_NAME, snapshot.ensemble_digest[:12], blob, through_ms),
-        Artifact(SCORER_NAME, snapshot.version, snapshot.to_bytes(), through_ms),
-    ]
+    artifacts = [Artifact(SCORER_NAME, snapshot.version, snapshot.to_bytes(), through_ms)]
+    if digest := snapshot.ensemble_digest:
+        blob = msgspec.msgpack.encode(scorer.ensemble_of(snapshot).artifact)
+        artifacts.insert(0, Artifact(ENSEMBLE_NAME, digest[:12], blob, through_ms))
     upgrade(settings.sql_url)
     database = Database(settings.sql_url)
     try:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from typing import TYPE_CHECKING
 
 import structlog
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from ads.connector import Refused
+from ads.connector import Busy
 from ads.platforms import open_platform
 from ads.sync import Options
 from clv.errors import ScorerError
@@ -24,29 +24,29 @@ _PATIENCE_SECONDS = 60.0
 
 
 def synchronise(settings: Settings, database: Database, options: Options) -> list[AudienceReport]:
-    """Take over the scores that SQL has, and synchronise the platform of the settings.
+    """Take over the scores that SQL has, and synchronise the platform, after the role if that is at it.
 
     Raises
     ------
-    ConfigError, InputError, Refused, StoreUnavailable
+    ConfigError, InputError, Busy, StoreUnavailable
         As ``ads.platforms.open_platform`` and ``ads.sync.Synchroniser.run`` do.
     """
+    patient = Retrying(
+        retry=retry_if_exception_type(Busy),
+        wait=wait_fixed(0.5),
+        stop=stop_after_delay(_PATIENCE_SECONDS),
+        reraise=True,
+    )
     with contextlib.closing(open_platform(settings, database)) as platform:
         refresh_scores(database)
-        return platform.synchroniser().run(options)
+        return patient(platform.synchroniser().run, options)
 
 
 def audience_figures(database: Database, settings: Settings) -> dict[str, int]:
     """Bring audiences up to date a last time, and return how many members each has; none where that fails."""
     options = Options(most_moved_share=settings.ads_most_moved_share)
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while True:
-        try:
-            return {report.name: report.present for report in synchronise(settings, database, options)}
-        except Refused:  # the ads role is at it
-            if time.monotonic() > deadline:
-                return {}
-            time.sleep(0.5)
-        except ScorerError as problem:
-            log.warning("audiences not synchronised", problem=str(problem))
-            return {}
+    try:
+        return {report.name: report.present for report in synchronise(settings, database, options)}
+    except ScorerError as problem:
+        log.warning("audiences not synchronised", problem=str(problem))
+        return {}

@@ -27,8 +27,13 @@ class LetterPlace(NamedTuple):
     offset: int
 
 
-def list_letters(database: Database, *, reason: str = "", limit: int, after: LetterPlace | None = None) -> list[Row]:
+def list_letters(
+    database: Database, *, reason: str = "", limit: int, after: LetterPlace | None = None, is_whole: bool = True
+) -> list[Row]:
     """Return dead letters by place, newest offsets first, with what became of a wish to send them again.
+
+    ``value_bytes`` is how long the value is; unless a letter is wanted whole, key and value, up to 1 MiB each, stay
+    where they are.
 
     Raises
     ------
@@ -36,7 +41,7 @@ def list_letters(database: Database, *, reason: str = "", limit: int, after: Let
         When a retry may help.
     """
     keys = [_letters.c[name] for name in _KEY]
-    query = _with_replay().order_by(*(key.desc() for key in keys)).limit(limit)
+    query = _with_replay(is_whole=is_whole).order_by(*(key.desc() for key in keys)).limit(limit)
     if reason:
         query = query.where(_letters.c.reason == reason)
     if after is not None:
@@ -99,7 +104,9 @@ def _is_at(place: LetterPlace) -> Any:
     return and_(*(_replays.c[name] == value for name, value in place._asdict().items()))
 
 
-def _with_replay() -> Any:
+def _with_replay(*, is_whole: bool = True) -> Any:
     wish = (_replays.c.requested_ms, _replays.c.sent_ms, _replays.c.problem)
+    size = func.coalesce(func.length(_letters.c.value), 0).label("value_bytes")
+    columns = [column for column in _letters.c if is_whole or column.name not in ("key", "value")]
     joined = _letters.outerjoin(_replays, and_(*(_letters.c[name] == _replays.c[name] for name in _KEY)))
-    return select(_letters, *wish).select_from(joined)
+    return select(*columns, size, *wish).select_from(joined)

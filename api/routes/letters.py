@@ -33,7 +33,7 @@ def letters(
 ) -> DeadLetterPage:
     """List records that could not be applied, the newest offsets first."""
     after = LetterPlace(*decode_cursor(cursor, tuple[str, str, int, int])) if cursor else None
-    rows = list_letters(context.database, reason=_clean(reason), limit=limit + 1, after=_bounded(after))
+    rows = list_letters(context.database, reason=_clean(reason), limit=limit + 1, after=_bounded(after), is_whole=False)
     following = encode_cursor(*_place(rows[limit - 1])) if len(rows) > limit else None
     return DeadLetterPage(
         items=[DeadLetter(**_figures(row)) for row in rows[:limit]],
@@ -106,7 +106,7 @@ def _figures(row: dict[str, Any]) -> dict[str, Any]:
         "offset": row["offset"],
         "reason": row["reason"],
         "detail": row["detail"],
-        "bytes": len(row["value"] or b""),
+        "bytes": row["value_bytes"],
         "stored_at": moment(row["stored_ms"]),
         "replay": _replay_state(row),
     }

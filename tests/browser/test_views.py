@@ -140,7 +140,9 @@ def test_the_slider_moves_the_budget(watched: Watched) -> None:
     page = watched.open("today")
     page.focus("#budget-slider")
     page.keyboard.press("End")
-    until(page, "document.querySelector('#budget-body tbody td').textContent === '$50,000.00'")
+    found = _get(watched, "/api/meta-ads/budget-allocation", total_budget="100000")
+    expected = [f"${each['amount']:,.2f}" for each in found["allocations"]]
+    until(page, f"wanted => {_AMOUNTS} === JSON.stringify(wanted)", expected)
     assert page.input_value("#budget-number") == "100000"
 
 

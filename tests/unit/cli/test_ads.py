@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -10,7 +12,7 @@ import pytest
 
 from ads.sandbox.server import Sandbox
 from cli.main import run
-from storage.audiences import apply_scores
+from storage.audiences import apply_scores, end_turn, take_turn
 from storage.campaigns import performance
 from storage.engine import Database
 from storage.schema import upgrade
@@ -85,6 +87,17 @@ def test_without_an_account_they_are_files(tmp_path: Path, capsys: pytest.Captur
     assert run(["ads", "sync"]) == 0
     assert "CLV tier A" in capsys.readouterr().out
     assert (tmp_path / "audiences" / "clv-tier-a.csv").read_text().count("\n") == 3
+
+
+def test_another_synchronisation_s_end_is_waited_for(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    """The role may be at it: then the command comes after it."""
+    now_ms = round(time.time() * 1_000)
+    assert take_turn(shop.database, "file", "the role", now_ms=now_ms, until_ms=now_ms + 60_000)
+    ending = threading.Timer(1.0, end_turn, (shop.database, "file", "the role"))
+    ending.start()
+    code, done = _said(capsys)
+    ending.join()
+    assert (code, done["CLV tier A"]["present"]) == (0, 2)
 
 
 @pytest.mark.usefixtures("shop", "sandbox")

@@ -128,6 +128,7 @@ class Budget {
   }
 
   ask(value, other) {
+    this.isTouched = true;
     other.value = value;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.load(value), 150);
@@ -144,7 +145,7 @@ class Budget {
     this.aborter = new AbortController();
     try {
       const found = await get("/api/meta-ads/budget-allocation", { total_budget: total }, { signal: this.aborter.signal });
-      if (total === undefined) this.slider.value = this.number.value = String(found.total_budget);
+      if (total === undefined && !this.isTouched) this.slider.value = this.number.value = String(found.total_budget);
       this.show(found);
     } catch (problem) {
       if (problem.name !== "AbortError") this.body.replaceChildren(h("p", { class: "problem" }, problem.message));

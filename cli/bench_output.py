@@ -1,0 +1,60 @@
+"""What the benchmarks' commands share: options, the machine beside every report, and tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+ROUNDS = Annotated[int, typer.Option("--rounds", min=1, help="Runs of each subject; their median counts.")]
+DATABASE_URL = Annotated[str, typer.Option("--database-url", help="An empty database; else SQLite files.")]
+MODEL_CUSTOMERS, MODEL_DAYS = 1_500, 200
+"""Of the made-up shop on which models are fitted that a worker scores with."""
+
+
+def measured(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return a report with the machine it was made on.
+
+    Raises
+    ------
+    InputError
+        When there was too little to measure.
+    """
+    from benchmarks.measure import machine
+    from clv.errors import InputError
+
+    try:
+        return {"machine": machine(), **measure()}
+    except ValueError as problem:
+        raise InputError(str(problem), "give more --customers and --days") from problem
+
+
+def cost_table(title: str, rows: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    """Print what each thing costs."""
+    cells = [
+        (
+            name,
+            f"{each['cpu_us']:.2f}",
+            f"{each['wall_us']:.2f}",
+            f"{each['per_s']:,.0f}",
+            str(each["runs"]),
+            f"{each['spread']:.2f}",
+        )
+        for name, each in rows
+    ]
+    show(title, ("", "CPU µs", "wall µs", "per second", "runs", "spread"), cells)
+
+
+def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns, title=title)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
