@@ -96,12 +96,12 @@ class PartitionProcessor:
         self._repeatable_to = self._last_repeatable(batch_records, end_offset)
         self._timers = TimerIndex(self._due_times())
 
-    def _due_times(self) -> Iterator[tuple[int, str]]:
+    def _due_times(self) -> Iterator[tuple[int, bytes]]:
         for key, row in self._rows.items():
             if key == PARTITION_KEY:
                 continue
             try:
-                yield due_of(row), key.decode()
+                yield due_of(row), _checked(key)
             except (struct.error, UnicodeDecodeError) as problem:
                 raise IncompatibleArtifact(
                     f"partition {self.number} of the customers changelog holds a row that is none, key {key[:40]!r}",
@@ -183,6 +183,13 @@ class PartitionProcessor:
         rows = {customer_id.encode(): encode_row(row, self._incarnation) for customer_id, row in batch.changed.items()}
         rows[PARTITION_KEY] = _encode_state(self.state)
         return rows
+
+
+def _checked(key: bytes) -> bytes:
+    """Return a row's key, which must be text; the very object, so that a name is in memory once."""
+    if not key.isascii():
+        key.decode()
+    return key
 
 
 def _load_state(rows: PartitionRows, topic_id: str) -> tuple[PartitionState, bool]:
