@@ -6,17 +6,28 @@ Example: ``clv bench scoring --json``
 from __future__ import annotations
 
 import contextlib
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli import bench_broker
-from cli.bench_output import DATABASE_URL, JSON, MODEL_CUSTOMERS, MODEL_DAYS, ROUNDS, cost_table, measured, show
+from cli.bench_output import (
+    DATABASE_URL,
+    JSON,
+    MODEL_CUSTOMERS,
+    MODEL_DAYS,
+    OUT,
+    ROUNDS,
+    cost_table,
+    given,
+    measured,
+    show,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from benchmarks.plots import Panel
     from benchmarks.shop import Traded
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -27,7 +38,14 @@ _DAYS = Annotated[int, typer.Option("--days", min=1, help="Days that the made-up
 
 
 @app.command("scoring")
-def scoring(*, customers: _CUSTOMERS = 6_000, days: _DAYS = 240, rounds: ROUNDS = 7, is_json: JSON = False) -> None:
+def scoring(
+    *,
+    customers: _CUSTOMERS = 6_000,
+    days: _DAYS = 240,
+    rounds: ROUNDS = 7,
+    out: OUT = None,
+    is_json: JSON = False,
+) -> None:
     """Measure what a customer's score costs: BTYD, regression, online model, ensemble and interval.
 
     Models are fitted on a made-up shop first, which takes a minute. One core; CPU time beside wall time.
@@ -39,8 +57,7 @@ def scoring(*, customers: _CUSTOMERS = 6_000, days: _DAYS = 240, rounds: ROUNDS 
 
     with _shop(customers, days) as (traded, observe):
         report = measured(lambda: measure_scoring(traded, rounds=rounds, observe=observe))
-    if is_json:
-        typer.echo(json.dumps(report))
+    if given("scoring", report, is_json=is_json, out=out):
         return
     rows = [(f"batches of {size}", figures) for size, figures in report["batches"].items()]
     rows += [(f"  {name}", figures) for name, figures in report["parts"].items()]
@@ -56,6 +73,7 @@ def learner(
     days: _DAYS = 240,
     rounds: ROUNDS = 3,
     database_url: DATABASE_URL = "",
+    out: OUT = None,
     is_json: JSON = False,
 ) -> None:
     """Measure how many matured examples the trainer learns a second, each event-day's stored in a transaction.
@@ -69,14 +87,57 @@ def learner(
 
     with _shop(customers, days) as (traded, observe):
         report = measured(lambda: measure_learning(traded, rounds=rounds, database_url=database_url, observe=observe))
-    if is_json:
-        typer.echo(json.dumps(report))
+    if given("learner", report, is_json=is_json, out=out):
         return
     cost_table("Microseconds an example", [(f"learned and stored ({report['store']})", report["learner"])])
     typer.echo(
         f"{report['learner']['per_s']:,.0f} examples/s learned; one worker's pipeline alone gives "
         f"{report['worker_examples_per_s']:,.0f}/s ({report['examples_per_order']} an order): ratio {report['ratio']}"
     )
+
+
+@app.command("growth")
+def growth(*, rounds: ROUNDS = 3, out: OUT = None, is_json: JSON = False) -> None:
+    """Measure how an order's cost in the pipeline grows with batch size, history, customers and partitions.
+
+    Example:
+        clv bench growth --out docs/performance
+    """
+    from benchmarks.growth import measure_growth
+
+    with _fitted() as (traded, observe):
+        report = measured(
+            lambda: measure_growth(traded.scorer, start_ms=int(traded.as_of_ms[0]), rounds=rounds, observe=observe)
+        )
+    found = report["cpu_us_per_order"]
+    if given("growth", report, is_json=is_json, out=out, panels=_growth_panels(found)):
+        return
+    cells = [
+        (name.replace("_", " "), size, f"{cost:.1f}") for name, costs in found.items() for size, cost in costs.items()
+    ]
+    show("CPU-µs an order in the pipeline", ("grows", "to", "CPU µs"), cells)
+
+
+def _growth_panels(found: dict[str, dict[str, float]]) -> list[Panel]:
+    from benchmarks.plots import Panel
+
+    labels = {"batch_size": "records a batch", "history": "orders before, of each customer"}
+    return [
+        Panel(name.replace("_", " ").capitalize(), labels.get(name, name), "CPU-µs an order", {"ours": costs})
+        for name, costs in found.items()
+    ]
+
+
+@contextlib.contextmanager
+def _fitted() -> Iterator[tuple[Traded, Callable[[str], None]]]:
+    """Give a shop with fitted models, and what is called after each run."""
+    from rich.console import Console
+
+    from benchmarks.shop import trade
+
+    fitting = "fitting models on a made-up shop"
+    with Console(stderr=True).status(fitting) as status:
+        yield trade(MODEL_CUSTOMERS, MODEL_DAYS, lambda day: status.update(f"{fitting}: day {day}")), status.update
 
 
 @app.command("sink")
@@ -86,6 +147,7 @@ def sink(
     customers: _CUSTOMERS = 200_000,
     rounds: ROUNDS = 3,
     database_url: DATABASE_URL = "",
+    out: OUT = None,
     is_json: JSON = False,
 ) -> None:
     """Measure how fast the sink stores what a worker gives out: scores, changes, examples and states, upserts included.
@@ -93,14 +155,9 @@ def sink(
     Example:
         clv bench sink --database-url postgresql+psycopg://me@127.0.0.1/empty --json
     """
-    from rich.console import Console
-
-    from benchmarks.shop import trade
     from benchmarks.sink import measure_sink
 
-    fitting = "fitting models on a made-up shop"
-    with Console(stderr=True).status(fitting) as status:
-        traded = trade(MODEL_CUSTOMERS, MODEL_DAYS, lambda day: status.update(f"{fitting}: day {day}"))
+    with _fitted() as (traded, observe):
         report = measured(
             lambda: measure_sink(
                 traded.scorer,
@@ -109,11 +166,10 @@ def sink(
                 database_url=database_url,
                 rounds=rounds,
                 start_ms=int(traded.as_of_ms[0]),
-                observe=status.update,
+                observe=observe,
             )
         )
-    if is_json:
-        typer.echo(json.dumps(report))
+    if given(f"sink-{report['store'].partition('+')[0]}", report, is_json=is_json, out=out):
         return
     cost_table("Microseconds a record", [(f"stored ({report['store']})", report["records"])])
     typer.echo(
@@ -129,6 +185,7 @@ def api(
     seconds: Annotated[float, typer.Option("--seconds", min=1.0, help="Of each kind of request.")] = 20.0,
     rate: Annotated[float, typer.Option("--rate", min=1.0, help="Requests a second for single customers.")] = 500.0,
     database_url: Annotated[str, typer.Option("--database-url", help="An empty database; else an SQLite file.")] = "",
+    out: OUT = None,
     is_json: JSON = False,
 ) -> None:
     """Measure how long the API takes to answer over many customers, asked at fixed times.
@@ -143,25 +200,16 @@ def api(
     from dataclasses import replace
     from pathlib import Path
 
-    from rich.console import Console
-
     from benchmarks.api import Asked, measure_api
-    from benchmarks.shop import trade
     from clv.settings import Settings
 
-    fitting = "fitting models on a made-up shop"
-    with (
-        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
-        Console(stderr=True).status(fitting) as status,
-    ):
-        traded = trade(MODEL_CUSTOMERS, MODEL_DAYS, lambda day: status.update(f"{fitting}: day {day}"))
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, _fitted() as (traded, observe):
         settings = replace(Settings(), data_dir=Path(folder), database_url=database_url)
         asked = Asked(seconds, rate)
         report = measured(
-            lambda: measure_api(settings, traded.scorer, customers=customers, asked=asked, observe=status.update)
+            lambda: measure_api(settings, traded.scorer, customers=customers, asked=asked, observe=observe)
         )
-    if is_json:
-        typer.echo(json.dumps(report))
+    if given(f"api-{report['store']}", report, is_json=is_json, out=out):
         return
     _api_table(report)
 

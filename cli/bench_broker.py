@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import json
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from cli.bench_output import JSON, MODEL_CUSTOMERS, MODEL_DAYS, ROUNDS, measured, show
+from cli.bench_output import JSON, MODEL_CUSTOMERS, MODEL_DAYS, OUT, ROUNDS, given, measured, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from benchmarks.plots import Panel
     from clv.settings import Settings
     from models.scorer import SnapshotScorer
     from streams.kafka_server import KafkaServer
@@ -41,6 +41,7 @@ def throughput(
     peers: _PEERS = "all",
     rounds: ROUNDS = 3,
     broker: _BROKER = "",
+    out: OUT = None,
     is_json: JSON = False,
 ) -> None:
     """Measure how many orders a second one worker carries over Apache Kafka, beside peers that only count.
@@ -59,8 +60,7 @@ def throughput(
             lambda: measure_throughput(bench.settings, count=events, peers=chosen, rounds=rounds, observe=bench.observe)
         )
     report["customers"] = customers
-    if is_json:
-        typer.echo(json.dumps(report))
+    if given("throughput", report, is_json=is_json, out=out):
         return
     rows = [("ours, all of it", report["ours"]), *report["peers"].items()]
     cells = [
@@ -82,6 +82,7 @@ def scale(
     customers: _CUSTOMERS = 200_000,
     rounds: ROUNDS = 3,
     broker: _BROKER = "",
+    out: OUT = None,
     is_json: JSON = False,
 ) -> None:
     """Measure what an order costs when one, two and four workers share the partitions.
@@ -93,8 +94,7 @@ def scale(
 
     with _kafka(broker, events, customers) as bench:
         report = measured(lambda: measure_scale(bench.settings, count=events, rounds=rounds, observe=bench.observe))
-    if is_json:
-        typer.echo(json.dumps(report))
+    if given("scale", report, is_json=is_json, out=out, panels=_scale_panels(report)):
         return
     cells = [
         (name, f"{each['events_per_s']:,.0f}", f"{each['cpu_us_per_event']:.1f}", f"{each['cpu_growth']:+.1%}")
@@ -109,6 +109,7 @@ def latency(
     seconds: Annotated[float, typer.Option("--seconds", min=1.0, help="Of each rate.")] = 20.0,
     peers: _PEERS = "per_record_loop",
     broker: _BROKER = "",
+    out: OUT = None,
     is_json: JSON = False,
 ) -> None:
     """Measure the time from an order that is due to a score that a consumer has, beside a hand-written loop.
@@ -134,8 +135,7 @@ def latency(
                 observe=bench.observe,
             )
         )
-    if is_json:
-        typer.echo(json.dumps(report))
+    if given("latency", report, is_json=is_json, out=out):
         return
     cells = [
         (f"{name} at {rate}/s", *(f"{each[f'{q}_ms']:.1f}" for q in ("p50", "p95", "p99", "max")))
@@ -145,7 +145,7 @@ def latency(
     show("Milliseconds from order to score", ("", "p50", "p95", "p99", "max"), cells)
 
 
-def recovery(*, customers: _HELD = 1_000_000, broker: _BROKER = "", is_json: JSON = False) -> None:
+def recovery(*, customers: _HELD = 1_000_000, broker: _BROKER = "", out: OUT = None, is_json: JSON = False) -> None:
     """Measure how long a worker takes from its start to its first score, with so many customers in the changelog.
 
     Example:
@@ -159,8 +159,7 @@ def recovery(*, customers: _HELD = 1_000_000, broker: _BROKER = "", is_json: JSO
                 bench.settings, bench.scorer, customers=customers, start_ms=bench.start_ms, observe=bench.observe
             )
         )
-    if is_json:
-        typer.echo(json.dumps(report))
+    if given("recovery", report, is_json=is_json, out=out):
         return
     cells = [
         (name.replace("_", ", "), *(f"{each[key]:.1f}" for key in ("first_s", "all_s", "cpu_s", "resident_mb")))
@@ -176,6 +175,7 @@ def memory(
         str, typer.Option("--customers", help="Numbers of customers, by commas.")
     ] = "100000,300000,1000000",
     broker: _BROKER = "",
+    out: OUT = None,
     is_json: JSON = False,
 ) -> None:
     """Measure what a customer takes in a worker's memory, by store, labels, timers and duplicate memory included.
@@ -195,8 +195,7 @@ def memory(
                 bench.settings, bench.scorer, sizes=wanted, start_ms=bench.start_ms, observe=bench.observe
             )
         )
-    if is_json:
-        typer.echo(json.dumps(report))
+    if given("memory", report, is_json=is_json, out=out, panels=_memory_panels(report)):
         return
     cells = [
         (store, f"{int(size):,}", f"{each['resident_mb']:,.0f}", f"{each['bytes_per_customer']:.0f}")
@@ -204,6 +203,32 @@ def memory(
         for size, each in found.items()
     ]
     show("A worker's memory", ("store", "customers", "resident MB", "bytes a customer"), cells)
+
+
+def _scale_panels(report: dict[str, Any]) -> list[Panel]:
+    from benchmarks.plots import Panel
+
+    costs = {name: each["cpu_us_per_event"] for name, each in report["workers"].items()}
+    return [Panel("What an order costs", "workers", "CPU-µs of all workers", {"ours": costs})]
+
+
+def _memory_panels(report: dict[str, Any]) -> list[Panel]:
+    from benchmarks.plots import Panel
+
+    held = {
+        key: {store: {size: each[key] for size, each in found.items()} for store, found in report["stores"].items()}
+        for key in ("resident_mb", "bytes_per_customer")
+    }
+    return [
+        Panel("What a worker holds", "customers", "resident MB", held["resident_mb"]),
+        Panel(
+            "What a customer takes",
+            "customers",
+            "bytes beyond an empty worker's",
+            held["bytes_per_customer"],
+            report["target_bytes"],
+        ),
+    ]
 
 
 def _chosen(peers: str) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,8 +11,14 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from benchmarks.plots import Panel
+
 JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 ROUNDS = Annotated[int, typer.Option("--rounds", min=1, help="Runs of each subject; their median counts.")]
+OUT = Annotated[
+    Path | None,
+    typer.Option("--out", help="Directory for a dated JSON of what was found, and a picture where there is one."),
+]
 DATABASE_URL = Annotated[str, typer.Option("--database-url", help="An empty database; else SQLite files.")]
 MODEL_CUSTOMERS, MODEL_DAYS = 1_500, 200
 """Of the made-up shop on which models are fitted that a worker scores with."""
@@ -31,6 +39,21 @@ def measured(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return {"machine": machine(), **measure()}
     except ValueError as problem:
         raise InputError(str(problem), "give more --customers and --days") from problem
+
+
+def given(name: str, report: dict[str, Any], *, is_json: bool, out: Path | None, panels: Sequence[Panel] = ()) -> bool:
+    """Write a report and its picture where they are wanted, and print it as JSON if it is; tell whether it was."""
+    if out is not None:
+        from benchmarks.plots import draw
+
+        out.mkdir(parents=True, exist_ok=True)
+        path = out / f"{report['machine']['at'][:10]}-{name}.json"
+        path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        if panels:
+            draw(panels, out / f"{name}.png")
+    if is_json:
+        typer.echo(json.dumps(report))
+    return is_json
 
 
 def cost_table(title: str, rows: Sequence[tuple[str, dict[str, Any]]]) -> None:

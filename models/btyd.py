@@ -14,6 +14,7 @@ import numpy as np
 
 from clv.features import FEATURE_INDEX
 from models import bgnbd, gamma_gamma
+from models.clamping import clamped, numbers_within
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,8 +77,7 @@ def histories_of(features: Floats) -> Histories:
 
     def column(name: str, most: float) -> Floats:
         values = np.ascontiguousarray(features[:, FEATURE_INDEX[name]], dtype=np.float64)
-        clamped: Floats = np.clip(values, 0.0, most)
-        return clamped
+        return clamped(values, 0.0, most)
 
     return histories_from_days(
         column("repeat_purchase_count", MAX_REPEATS),
@@ -140,7 +140,7 @@ def answer(params: BtydParams, histories: Histories, *, horizon_days: float) -> 
         factor = year / expected
     straight = YEAR_DAYS / horizon_days
     # The expectation is concave in time: a year holds at most the straight line, and no less than the horizon.
-    factor = np.clip(np.where(np.isfinite(factor), factor, 1.0), min(1.0, straight), max(1.0, straight))
+    factor = clamped(np.where(np.isfinite(factor), factor, 1.0), min(1.0, straight), max(1.0, straight))
     return BtydAnswer(
         value_minor=bounded(expected * value_per_order(params, histories)),
         orders=expected,
@@ -152,10 +152,7 @@ def answer(params: BtydParams, histories: Histories, *, horizon_days: float) -> 
 
 def bounded(value_minor: Floats) -> Floats:
     """Clamp predictions to what a model may say; what is not a number becomes the least."""
-    result: Floats = np.clip(
-        np.nan_to_num(value_minor, nan=0.0, posinf=MAX_PREDICTION_MINOR), MIN_PREDICTION_MINOR, MAX_PREDICTION_MINOR
-    )
-    return result
+    return numbers_within(value_minor, MIN_PREDICTION_MINOR, MAX_PREDICTION_MINOR)
 
 
 def value_per_order(params: BtydParams, histories: Histories) -> Floats:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from models.clamping import clamped
+
 if TYPE_CHECKING:
     from clv.ports import Floats
 
@@ -102,7 +104,7 @@ class Residuals(msgspec.Struct):
 
 
 def _bins(predicted_minor: Floats) -> np.ndarray[tuple[int, ...], np.dtype[np.intp]]:
-    return np.clip(np.floor(np.log2(predicted_minor + 1.0)), 0, VALUE_BINS - 1).astype(np.intp)
+    return clamped(np.floor(np.log2(predicted_minor + 1.0)), 0.0, VALUE_BINS - 1.0).astype(np.intp)
 
 
 def _cell(ratio: float) -> int:

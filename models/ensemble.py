@@ -17,6 +17,7 @@ import structlog
 from clv.errors import FeatureMismatch, IncompatibleArtifact
 from models import relative
 from models.btyd import bounded
+from models.clamping import clamped
 from models.relative import INPUT_DIGEST
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ class Ensemble:
 
 
 def _corrected(unit: Floats, factor: Floats, support_minor: float) -> Floats:
-    correction = np.log(np.clip(factor, 1.0 / MAX_FACTOR, MAX_FACTOR)) * relative.fade(unit, support_minor)
+    correction = np.log(clamped(factor, 1.0 / MAX_FACTOR, MAX_FACTOR)) * relative.fade(unit, support_minor)
     return bounded(unit * np.exp(correction))
 
 

@@ -21,6 +21,7 @@ from clv.features import CODE_NAMES
 from clv.rules import DAY_MS
 from models import attributes, bgnbd, btyd, encoding, relative
 from models.btyd import DAYS_PER_WEEK, BtydParams, bounded
+from models.clamping import clamped
 from models.encoding import Table
 from models.glm_inputs import BEHAVIOUR_NAMES, INPUT_NAMES, column, inputs, newness
 from models.residual import Fitted
@@ -92,7 +93,7 @@ class GlmState(msgspec.Struct, frozen=True):
         terms = self.terms(features, answer)
         raw = self.intercept + np.cumsum(terms, axis=0)[-1]
         limit = np.log(MAX_FACTOR)
-        result: Floats = np.clip(raw, -limit, limit) * self.fade(features, answer)
+        result: Floats = clamped(raw, -limit, limit) * self.fade(features, answer)
         return result
 
     def terms(self, features: Floats, answer: BtydAnswer) -> Floats:
@@ -100,7 +101,7 @@ class GlmState(msgspec.Struct, frozen=True):
         if self.input_digest != INPUT_DIGEST:
             raise FeatureMismatch(f"the regression was learnt from inputs {self.input_digest}, not {INPUT_DIGEST}")
         means, scales, weights = (np.array(part)[:, None] for part in (self.means, self.scales, self.weights))
-        weighed = np.clip((inputs(features, answer) - means) / scales, -CLIP, CLIP) * weights
+        weighed = clamped((inputs(features, answer) - means) / scales, -CLIP, CLIP) * weights
         counts = newness(features, self.newness_days)
         effects = [encoding.apply(self.encodings[name], column(features, name)) * counts for name in CODE_NAMES]
         result: Floats = np.concatenate((weighed, effects))

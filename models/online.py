@@ -16,6 +16,7 @@ from river import linear_model, optim, preprocessing, utils
 from clv.errors import FeatureMismatch
 from models import relative
 from models.btyd import MIN_PREDICTION_MINOR, bounded
+from models.clamping import clamped
 from models.relative import INPUT_DIGEST, INPUT_NAMES
 
 if TYPE_CHECKING:
@@ -58,9 +59,9 @@ class OnlineState(msgspec.Struct, frozen=True):
         means, variances, weights = (np.array(part)[:, None] for part in (self.means, self.variances, self.weights))
         # A constant input says nothing: an infinite scale makes it 0, as River does.
         scales = np.sqrt(np.where(variances > 0.0, variances, np.inf))
-        terms = np.clip((relative.inputs(features, unit) - means) / scales, -CLIP, CLIP) * weights
+        terms = clamped((relative.inputs(features, unit) - means) / scales, -CLIP, CLIP) * weights
         raw = self.intercept + np.cumsum(terms, axis=0)[-1]
-        factor = np.clip(raw, -MAX_LOG_RATIO, MAX_LOG_RATIO) * relative.fade(unit, support_minor)
+        factor = clamped(raw, -MAX_LOG_RATIO, MAX_LOG_RATIO) * relative.fade(unit, support_minor)
         return bounded(base_minor * np.exp(factor))
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 import tempfile
 from typing import Any
 
-from quixstreams import Application  # type: ignore[import-not-found, unused-ignore]  # in its own environment
-
 from benchmarks.peers.job import OUTPUT_TOPIC, Place, add, given_out, read
 
 
 def run(place: Place) -> None:
     """Consume until the process is ended."""
+    from quixstreams import Application  # type: ignore[import-not-found, unused-ignore]  # noqa: PLC0415  # not ours
+
     app = Application(
         broker_address=place.broker,
         consumer_group=place.group,
