@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _EVENTS = Annotated[int, typer.Option("--events", min=1_000, help="Orders on the topic.")]
 _CUSTOMERS = Annotated[int, typer.Option("--customers", min=1, help="Customers who place them.")]
 _HELD = Annotated[int, typer.Option("--customers", min=1_000, help="Customers in the changelog.")]
-_PEERS = Annotated[str, typer.Option("--peers", help="Names, by commas; none for ours alone.")]
+_PEERS = Annotated[str, typer.Option("--peers", help="Names, by commas; all that are built; none.")]
 _BROKER = Annotated[str, typer.Option("--broker", help="An empty Kafka [default: starts one].")]
 
 
@@ -232,9 +232,14 @@ def _memory_panels(report: dict[str, Any]) -> list[Panel]:
 
 
 def _chosen(peers: str) -> list[str]:
-    from benchmarks.peers.commands import PEERS, check
+    from benchmarks.peers.commands import PEERS, are_built, check
 
-    chosen = list(PEERS) if peers == "all" else [name for name in peers.split(",") if name not in ("", "none")]
+    if peers == "all":
+        chosen = are_built()
+        if missing := [name for name in PEERS if name not in chosen]:
+            typer.echo(f"left out, build with `make peers`: {', '.join(missing)}", err=True)
+        return chosen
+    chosen = [name for name in peers.split(",") if name not in ("", "none")]
     check(chosen)
     return chosen
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +36,16 @@ def command(peer: str, built: Path = BUILT) -> list[str]:
         folder = _present(built / "kafka-streams", peer)
         return ["java", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", f"{folder}/*", "peers.Totals"]
     return [sys.executable, "-m", f"benchmarks.peers.{peer}"]
+
+
+def are_built(built: Path = BUILT) -> list[str]:
+    """Return the peers that can be started."""
+    found = []
+    for peer in PEERS:
+        with contextlib.suppress(InputError):
+            command(peer, built)
+            found.append(peer)
+    return found
 
 
 def check(peers: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.peers.commands import PEERS, command
+from benchmarks.peers.commands import PEERS, are_built, command
 from clv.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ def test_a_peer_that_is_not_built_says_how(peer: str, tmp_path: Path) -> None:
 
 
 def test_peers_that_are_built_can_be_started(tmp_path: Path) -> None:
-    """Each by a command of its own."""
+    """Each by a command of its own; those that are not are left out."""
+    assert are_built(tmp_path) == ["stock_faust", "per_record_loop"]
     (tmp_path / "quix" / "bin").mkdir(parents=True)
     (tmp_path / "quix" / "bin" / "python").touch()
     (tmp_path / "kafka-streams").mkdir()
