@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from clv.errors import ConfigError, InvalidEvent
 from clv.money import minor_digits, to_minor
+from clv.secret_files import SUFFIX, read_secret_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +21,7 @@ _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": HOUR_MS, "d": DAY_MS}
 
 
 def _setting(default: Any, meaning: str, *, secret: bool = False) -> Any:
-    return field(default=default, repr=not secret, metadata={"meaning": meaning})
+    return field(default=default, repr=not secret, metadata={"meaning": meaning, "secret": secret})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +109,11 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """Read the settings from ``CLV_*`` variables; unknown ``CLV_*`` names are refused, so that typos show."""
-        source = os.environ if environ is None else environ
+        """Read the settings from ``CLV_*`` variables; unknown ``CLV_*`` names are refused, so that typos show.
+
+        A secret may come from a file instead, which ``<NAME>_FILE`` names.
+        """
+        source = read_secret_files(os.environ if environ is None else environ, _secret_variables())
         known = {_variable(f.name): f for f in fields(cls)}
         values: dict[str, object] = {}
         older = {own: source[name] for name, own in _OLDER_NAMES.items() if name in source}
@@ -210,7 +214,9 @@ class Settings:
         values = {
             _variable(f.name): f"{getattr(self, f.name)}{'ms' if f.name.endswith('_ms') else ''}" for f in fields(self)
         }
-        return values | {"CLV_DATA_DIR": str(self.data_dir.absolute())}
+        # Whatever files an environment beneath these names: the values here count.
+        no_files = dict.fromkeys((name + SUFFIX for name in _secret_variables()), "")
+        return values | no_files | {"CLV_DATA_DIR": str(self.data_dir.absolute())}
 
     @property
     def horizon_ms(self) -> int:
@@ -237,6 +243,10 @@ _OTHER_VARIABLES = frozenset({"CLV_TEST_POSTGRES_URL", "CLV_TEST_KAFKA", "CLV_RE
 
 def _variable(name: str) -> str:
     return f"CLV_{name.removesuffix('_ms').upper()}"
+
+
+def _secret_variables() -> list[str]:
+    return [_variable(f.name) for f in fields(Settings) if f.metadata["secret"]]
 
 
 def _parse(variable: str, name: str, text: str) -> object:
