@@ -34,6 +34,7 @@ COMMANDS: dict[str, str] = {
     "models": "cli.models",
     "dlq": "cli.dlq",
     "topics": "cli.topics",
+    "migrate": "cli.migrate",
     "bench": "cli.bench",
     "chaos": "cli.chaos",
     "doctor": "cli.doctor",
