@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,11 @@ from typing import Any
 
 import pytest
 
+from api.routes import overview
 from clv.settings import Settings
 from tests.conftest import ROOT
+from tests.docs import pages
+from tests.docs.test_readme import unknown_words
 
 COMPOSE_FILE = ROOT / "docker-compose.yml"
 # check-jsonschema 0.38 subscripts click.ParamType, which the click that Faust allows (below 8.4) cannot do.
@@ -46,7 +50,7 @@ def _compose(environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def deployment() -> dict[str, Any]:
     """Return the deployment as Compose understands it, all references resolved."""
-    done = _compose({"CLV_POSTGRES_PASSWORD": "test"})
+    done = _compose({})
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
 
@@ -59,12 +63,41 @@ def test_the_file_follows_the_compose_specification() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_missing_password_is_refused() -> None:
-    """No password is shipped: without one nothing starts, and the message says what to set."""
-    done = _compose({})
+def test_no_password_is_shipped_or_in_an_environment(deployment: dict[str, Any]) -> None:
+    """Secrets are files of ./secrets alone, which neither git nor the image takes; no value of a variable holds one."""
+    files = {name: secret["file"] for name, secret in deployment["secrets"].items()}
+    assert files == {name: str(ROOT / "secrets" / name) for name in ("database-url", "postgres-password")}
+    assert "/secrets/" in (ROOT / ".gitignore").read_text().splitlines()
+    assert "secrets" in (ROOT / ".dockerignore").read_text().splitlines()
 
-    assert done.returncode != 0
-    assert "set a password for PostgreSQL" in done.stderr
+    names = {name for service in deployment["services"].values() for name in service["environment"]}
+    assert [name for name in names if "PASSWORD" in name or "DATABASE_URL" in name] == [
+        name for name in names if name in {"POSTGRES_PASSWORD_FILE", "CLV_DATABASE_URL_FILE"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("service", "variable"),
+    [("postgres", "POSTGRES_PASSWORD_FILE"), *((role, "CLV_DATABASE_URL_FILE") for role in ROLES)],
+)
+def test_a_secret_is_mounted_where_its_variable_says(deployment: dict[str, Any], service: str, variable: str) -> None:
+    """Compose mounts a secret under its name in /run/secrets; each service has the one that it needs, and no other."""
+    given = deployment["services"][service]
+
+    assert [f"/run/secrets/{secret['source']}" for secret in given["secrets"]] == [given["environment"][variable]]
+
+
+def test_the_page_makes_the_secrets(tmp_path: Path) -> None:
+    """The page's lines make both files: one password, readable in a container, behind a closed folder."""
+    (lines,) = [block for block in pages.shell_blocks("docs/deployment.md") if "postgres-password" in block]
+    subprocess.run(["sh", "-euc", f"umask 077\n{lines}"], cwd=tmp_path, check=True)
+    folder = tmp_path / "secrets"
+
+    settings = Settings.from_env({"CLV_DATABASE_URL_FILE": str(folder / "database-url")})
+    password = (folder / "postgres-password").read_text().strip()
+    assert len(password) == 48
+    assert settings.sql_url == f"postgresql+psycopg://clv:{password}@postgres:5432/clv"
+    assert (folder.stat().st_mode & 0o777, (folder / "database-url").stat().st_mode & 0o777) == (0o700, 0o644)
 
 
 def test_every_role_is_there(deployment: dict[str, Any]) -> None:
@@ -81,9 +114,11 @@ def test_every_role_is_there(deployment: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_gets_settings_that_it_understands(deployment: dict[str, Any], role: str) -> None:
+def test_a_role_gets_settings_that_it_understands(deployment: dict[str, Any], role: str, tmp_path: Path) -> None:
     """Each role's environment makes settings that reach the Kafka and the PostgreSQL beside it."""
-    settings = Settings.from_env(deployment["services"][role]["environment"])
+    (tmp_path / "url").write_text("postgresql+psycopg://clv:test@postgres:5432/clv\n")
+    environment = {**deployment["services"][role]["environment"], "CLV_DATABASE_URL_FILE": str(tmp_path / "url")}
+    settings = Settings.from_env(environment)
 
     assert settings.broker == "kafka:9092"
     assert settings.sql_url == "postgresql+psycopg://clv:test@postgres:5432/clv"
@@ -101,13 +136,32 @@ def test_a_role_waits_for_healthy_servers_and_keeps_its_data(deployment: dict[st
     assert [(mount["source"], mount["target"]) for mount in service["volumes"]] == [(f"{role}-data", "/var/lib/clv")]
 
 
-@pytest.mark.parametrize("server", ["kafka", "postgres", "api"])
-def test_a_server_has_a_health_check_and_listens_on_loopback(deployment: dict[str, Any], server: str) -> None:
-    """What the roles wait for is checked, and nothing is open to the network."""
-    service = deployment["services"][server]
+@pytest.mark.parametrize("service", ["kafka", "postgres", *ROLES])
+def test_a_service_has_a_health_check_and_limits(deployment: dict[str, Any], service: str) -> None:
+    """Each service is looked at, and none can take the machine: processor, memory and processes are bounded."""
+    given = deployment["services"][service]
+    limits = given["deploy"]["resources"]["limits"]
 
-    assert service["healthcheck"]["test"]
-    assert [port["host_ip"] for port in service["ports"]] == ["127.0.0.1"]
+    assert given["healthcheck"]["test"][0] == "CMD"
+    assert (float(limits["cpus"]) > 0, int(limits["memory"]) >= 2**30, int(limits["pids"]) > 0) == (True, True, True)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_health_check_asks_what_there_is(deployment: dict[str, Any], role: str) -> None:
+    """A role is asked by a command that exists, the API by its own address and a path that it has."""
+    _, *command = deployment["services"][role]["healthcheck"]["test"]
+
+    if role == "api":
+        assert re.findall(r"http://127\.0\.0\.1:8000(/\w+)'", command[-1]) == ["/readyz"]
+        assert "/readyz" in {getattr(route, "path", "") for route in overview.router.routes}
+    else:
+        assert unknown_words(tuple(command)) == []
+
+
+@pytest.mark.parametrize("server", ["kafka", "postgres", "api"])
+def test_a_server_listens_on_loopback(deployment: dict[str, Any], server: str) -> None:
+    """Nothing is open to the network."""
+    assert [port["host_ip"] for port in deployment["services"][server]["ports"]] == ["127.0.0.1"]
 
 
 def test_the_image_runs_as_an_unprivileged_user_and_checks_its_health() -> None:

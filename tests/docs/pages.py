@@ -54,9 +54,19 @@ def inline_code(name: str) -> list[str]:
     return _INLINE.findall(_FENCE.sub("", text_of(name)))
 
 
+def shell_blocks(name: str) -> list[str]:
+    """Return a page's blocks of shell lines."""
+    return blocks(name, "sh")
+
+
+def blocks(name: str, language: str) -> list[str]:
+    """Return a page's blocks of code in a language."""
+    return [body for found, body in _FENCE.findall(text_of(name)) if found == language]
+
+
 def _code_lines(text: str) -> list[str]:
-    blocks = [body for language, body in _FENCE.findall(text) if language == "sh"]
-    return [*"\n".join(blocks).splitlines(), *_INLINE.findall(_FENCE.sub("", text))]
+    shell = [body for language, body in _FENCE.findall(text) if language == "sh"]
+    return [*"\n".join(shell).splitlines(), *_INLINE.findall(_FENCE.sub("", text))]
 
 
 def _words(line: str) -> tuple[str, ...]:

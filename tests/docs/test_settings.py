@@ -15,13 +15,7 @@ ROW = re.compile(r"^\| `(CLV_[A-Z_]+)` \| (empty|`[^`]+`) \| (.+) \|$", re.MULTI
 FILE_ROW = re.compile(r"^\| `(CLV_[A-Z_]+)` \| `(CLV_[A-Z_]+)` \|$", re.MULTILINE)
 FILE_ROWS = FILE_ROW.findall(pages.text_of("docs/settings.md"))
 ROWS = ROW.findall(pages.text_of("docs/settings.md"))
-FOR_TOOLS = {
-    "CLV_TEST_POSTGRES_URL",
-    "CLV_TEST_KAFKA",
-    "CLV_REQUIRE_SERVERS",
-    "CLV_BROKER_BIN",
-    "CLV_POSTGRES_PASSWORD",
-}
+FOR_TOOLS = {"CLV_TEST_POSTGRES_URL", "CLV_TEST_KAFKA", "CLV_REQUIRE_SERVERS", "CLV_BROKER_BIN"}
 
 
 def test_every_setting_has_one_row() -> None:
