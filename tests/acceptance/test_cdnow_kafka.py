@@ -13,7 +13,7 @@ from clv.settings import Settings
 from storage.overview import partition_progress
 from tests.acceptance.outputs import check_outputs, check_sql, order_ends, read_outputs
 from tests.acceptance.processes import applied, is_caught_up, running, wait_until, worker_lag
-from tests.acceptance.totals import csv_totals, stored_totals, write_beginning
+from tests.acceptance.totals import csv_totals, stored_totals, write_between
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ def test_killed_workers_lose_and_double_nothing(
 ) -> None:
     """Kill each of two workers in the middle of CDNOW: SQL equals pandas, and the topics hold each outcome once."""
     settings = Settings(broker=kafka_bootstrap, database_url=postgres_database, data_dir=tmp_path, worker_id="w")
-    log = write_beginning(tmp_path / "log.csv", before="1999-01-01")
+    log = write_between(tmp_path / "log.csv", before="1999-01-01")
     began = time.monotonic()
     with (
         Topology(settings, workers=2) as topology,

@@ -13,7 +13,7 @@ from cli.topology import Topology
 from clv.settings import Settings
 from tests.acceptance.outputs import check_outputs, check_sql, read_outputs
 from tests.acceptance.processes import UNPACED, applied, exit_code_of, is_caught_up, running, wait_until, worker_lag
-from tests.acceptance.totals import csv_totals, stored_totals, write_beginning, write_sample
+from tests.acceptance.totals import csv_totals, stored_totals, write_between, write_sample
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.embedded, pytest.mark.slow]
 def test_a_worker_told_to_stop_drains(tmp_path: Path) -> None:
     """SIGTERM in the middle of a log: the worker ends well, the next one goes on, and nothing was done twice."""
     settings = Settings(data_dir=tmp_path / "data", batch_records=50)  # many batches under way
-    log = write_beginning(tmp_path / "log.csv", before="1997-02-01")
+    log = write_between(tmp_path / "log.csv", before="1997-02-01")
     with Topology(settings) as topology, running(settings, "replay", str(log), *UNPACED) as replay:
         wait_until(lambda: applied(topology.database) > 0, seconds=60, what="the first events are applied")
         worker = topology.roles[0].process

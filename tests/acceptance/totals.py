@@ -51,10 +51,10 @@ def write_sample(path: Path, *, ending: str) -> Path:
     return path
 
 
-def write_beginning(path: Path, *, before: str) -> Path:
-    """Write CDNOW's orders before a date, and return where: as crowded as it is, but shorter."""
+def write_between(path: Path, *, since: str = "", before: str) -> Path:
+    """Write CDNOW's orders between two dates, and return where: as crowded as it is, but shorter."""
     rows = pd.read_csv(CDNOW, dtype=str)
-    rows[rows["date"] < before].to_csv(path, index=False)
+    rows[(rows["date"] >= since) & (rows["date"] < before)].to_csv(path, index=False)
     return path
 
 
