@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 import structlog
 
-from ads.people import digest_of
+from clv.erasure import digest_of
 from clv.errors import EventError
 from clv.events import parse_time_ms
 from clv.outcomes import Score, SegmentChange, event_id

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from typing import TYPE_CHECKING
 
 from ads.hashing import BadIdentifier
 from ads.reconcile import Person
+from clv.erasure import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -17,14 +16,6 @@ if TYPE_CHECKING:
     from clv.audiences import Candidate
 
 UNKNOWN = "no e-mail address or telephone number is known"
-
-
-def digest_of(customer_id: str, key: bytes) -> str:
-    """Return the name under which a customer is suppressed: HMAC-SHA-256 of their id, hexadecimal.
-
-    Without the key nobody can tell whom it stands for by trying ids.
-    """
-    return hmac.new(key, customer_id.encode(), hashlib.sha256).hexdigest()
 
 
 class People:

@@ -53,7 +53,10 @@ class MemoryPartition:
         records = [Record(offset + place, key, value) for place, (key, value) in enumerate(values)]
         batch = process(records, self._partition, judgement)
         for customer_id, row in batch.changed.items():
-            self._rows[customer_id] = encode_row(row, _INCARNATION)
+            if row is None:
+                self._rows.pop(customer_id, None)
+            else:
+                self._rows[customer_id] = encode_row(row, _INCARNATION)
         return batch.outcomes
 
     def get(self, customer_id: str) -> Row | None:

@@ -35,6 +35,7 @@ COMMANDS: dict[str, str] = {
     "dlq": "cli.dlq",
     "topics": "cli.topics",
     "migrate": "cli.migrate",
+    "forget": "cli.forget",
     "bench": "cli.bench",
     "chaos": "cli.chaos",
     "doctor": "cli.doctor",

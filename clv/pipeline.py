@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import msgspec
 
 from clv import rfm, watermark
+from clv.erasure import remains_name
 from clv.errors import EventError
 from clv.events import CustomerErased, CustomerEvent, Tick, decode_event
 from clv.moments import Moment, next_due_ms, next_silence_ms, pass_silence
@@ -59,10 +60,13 @@ class Partition(NamedTuple):
 
 
 class Batch(msgspec.Struct):
-    """What became of a batch: outcomes in order, and the rows that changed."""
+    """What became of a batch: outcomes in order, and the rows that changed, None for those that are to go.
+
+    What remains of an erased customer comes before the row that goes: a crash between the two must not forget it.
+    """
 
     outcomes: list[Outcome]
-    changed: dict[str, Row]
+    changed: dict[str, Row | None]
 
 
 class _Matured(NamedTuple):
@@ -117,7 +121,7 @@ class _Run:
     def __init__(self, partition: Partition, rules: Rules) -> None:
         self.topic, self.number, self.partition, self.rows, self.timers = partition
         self.rules = rules
-        self.changed: dict[str, Row] = {}
+        self.changed: dict[str, Row | None] = {}
         self.steps: list[Moment | _Matured | Outcome] = []
         self.offset = -1
 
@@ -221,14 +225,17 @@ class _Run:
         counts = self.partition.counts
         counts.applied += 1
         counts.late += event.occurred_ms < now_ms
-        row = self.changed.get(event.customer_id, row)  # a timer may have changed it meanwhile
+        row = self.changed.get(event.customer_id) or row  # a timer may have changed it meanwhile
         if isinstance(event, CustomerErased):
             self.steps.append(Erased(event.customer_id, event.occurred_ms))
             row.state, moments = rfm.erase(row.state, event, now_ms, self.rules)
         else:
             moments = rfm.reduce(row.state, event, now_ms, self.rules)
         self.steps += moments
-        self._keep(event.customer_id, row)
+        if rfm.is_bare(row.state):
+            self._keep_remains(event.customer_id, row)
+        else:
+            self._keep(event.customer_id, row)
 
     def _move_front(self, at_ms: int) -> None:
         if at_ms > self.partition.front_ms:
@@ -272,12 +279,20 @@ class _Run:
         )
 
     def _row(self, customer_id: str) -> Row:
-        row = self.changed.get(customer_id)
-        return row or self.rows.get(customer_id) or Row(CustomerState())
+        row = self.changed[customer_id] if customer_id in self.changed else self.rows.get(customer_id)
+        return row or self._remains(customer_id) or Row(CustomerState())
+
+    def _remains(self, customer_id: str) -> Row | None:
+        """Return a new row for a customer that was erased, which knows of that; None for one that was not."""
+        name = remains_name(customer_id, self.rules.erasure_key)
+        remains = self.changed.get(name) or self.rows.get(name)
+        return Row(CustomerState(erased_ms=remains.state.erased_ms), remains.applied_offset) if remains else None
 
     def _due_of(self, customer_id: str) -> int | None:
-        row = self.changed.get(customer_id)
-        return row.due_ms if row else self.rows.due_of(customer_id)
+        if customer_id in self.changed:
+            row = self.changed[customer_id]
+            return row.due_ms if row else None
+        return self.rows.due_of(customer_id)
 
     def _keep(self, customer_id: str, row: Row) -> None:
         row.applied_offset = max(row.applied_offset, self.offset)
@@ -286,6 +301,12 @@ class _Run:
         if due_ms != row.due_ms:
             self.timers.add(due_ms, customer_id)
         row.due_ms = due_ms
+
+    def _keep_remains(self, customer_id: str, row: Row) -> None:
+        self.changed.pop(customer_id, None)
+        name = remains_name(customer_id, self.rules.erasure_key)
+        self.changed[name] = Row(row.state, max(row.applied_offset, self.offset))
+        self.changed[customer_id] = None
 
     def _dead(self, waiting: Waiting, reason: str, detail: str) -> None:
         self.partition.counts.dead += 1

@@ -113,6 +113,11 @@ def erase(
     return remains, moments
 
 
+def is_bare(state: CustomerState) -> bool:
+    """Tell whether nothing is left of a customer but that it was erased."""
+    return state.erased_ms >= 0 and not state.ledger and not state.totals.order_count
+
+
 def _own_moment(
     event: CustomerEvent, state: CustomerState, watermark_ms: int, taken: list[Moment], reason: Reason
 ) -> Moment:

@@ -29,6 +29,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     lateness_ms: int = DAY_MS
     window_ms: int = 800 * DAY_MS
     far_ahead_ms: int = 7 * DAY_MS
+    erasure_key: bytes = b""
+    """Hides whom the remains of erased customers stand for."""
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Rules:
@@ -40,6 +42,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
             lateness_ms=settings.allowed_lateness_ms,
             window_ms=settings.duplicate_window_days * DAY_MS,
             far_ahead_ms=settings.far_ahead_days * DAY_MS,
+            erasure_key=settings.suppression_key.encode(),
         )
 
     @property

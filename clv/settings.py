@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from clv.errors import ConfigError, InvalidEvent
 from clv.money import minor_digits, to_minor
+from clv.retention import table_retention_ms, topic_retention_ms
 from clv.secret_files import SUFFIX, read_secret_files
 
 if TYPE_CHECKING:
@@ -101,6 +102,10 @@ class Settings:
     tiktok_audiences: str = _setting("", "custom audience of each audience, 'CLV tier A=123,CLV tier B=456'")
     log_format: str = _setting("human", "human or json")
     log_level: str = _setting("info", "debug, info, warning or error")
+    topic_retention: str = _setting(
+        "", "how long topics keep records by the clock, clv.orders.v1=900d,…; others: for good, dead letters 30d"
+    )
+    table_retention: str = _setting("dead_letters=30d", "how long tables keep rows, scores=730d,…; others: for good")
     kafka_security_protocol: str = _setting("PLAINTEXT", "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL")
     kafka_sasl_mechanism: str = _setting("PLAIN", "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
     kafka_username: str = _setting("", "SASL user")
@@ -168,6 +173,8 @@ class Settings:
         self._check_ads()
         self._check_budget(minor_digits(self.currency))
         self.fixed_cutoffs_minor()
+        topic_retention_ms(self.topic_retention)
+        table_retention_ms(self.table_retention)
 
     def fixed_cutoffs_minor(self) -> tuple[int, int] | None:
         """Return ``CLV_SEGMENT_CUTOFFS`` in minor units, the higher first; None where the trainer's percentiles rule.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from clv.erasure import remains_name
 from clv.features import FEATURE_INDEX
 from clv.outcomes import ModelVersions, Outcome
 from clv.pipeline import Partition, Record, process
@@ -71,10 +72,13 @@ class MemoryRows:
         row = self.rows.get(customer_id)
         return None if row is None else due_of(row)
 
-    def put(self, changed: dict[str, Row]) -> None:
+    def put(self, changed: dict[str, Row | None]) -> None:
         """Write changed rows back."""
         for customer_id, row in changed.items():
-            self.rows[customer_id] = encode_row(row, self.incarnation)
+            if row is None:
+                self.rows.pop(customer_id, None)
+            else:
+                self.rows[customer_id] = encode_row(row, self.incarnation)
 
 
 class PartitionRig:
@@ -113,8 +117,8 @@ class PartitionRig:
         return batch.outcomes
 
     def state(self, customer_id: str) -> CustomerState:
-        """Return a customer's state."""
-        row = self.rows.get(customer_id)
+        """Return a customer's state, or what remains of it after an erasure."""
+        row = self.rows.get(customer_id) or self.rows.get(remains_name(customer_id, self.judgement.rules.erasure_key))
         assert row is not None, f"{customer_id} has no row"
         return row.state
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal
-
-from clv.rules import DAY_MS
 
 ORDERS = "clv.orders.v1"
 SCORES = "clv.scores.v1"
@@ -32,7 +31,12 @@ TOPICS = (
     TopicSpec(SCORES, "compact"),
     TopicSpec(SEGMENT_CHANGES, "delete"),
     TopicSpec(TRAINING_EXAMPLES, "delete"),
-    TopicSpec(DEAD_LETTERS, "delete", retention_ms=30 * DAY_MS, max_message_bytes=2_097_152),
+    TopicSpec(
+        DEAD_LETTERS,
+        "delete",
+        retention_ms=timedelta(days=30) // timedelta(milliseconds=1),
+        max_message_bytes=2_097_152,
+    ),
     TopicSpec(BUDGET_SIGNALS, "delete", is_keyed=False),
     TopicSpec(MODELS, "compact", is_keyed=False),
 )

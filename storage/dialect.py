@@ -1,16 +1,16 @@
-"""Where SQLite and PostgreSQL differ in SQL: the order of text, and inserts that meet an existing row."""
+"""Where SQLite and PostgreSQL differ in SQL: order of text, bytes within bytes, inserts that meet an existing row."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Text
+from sqlalchemy import Text, func
 from sqlalchemy.dialects import postgresql, sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import Connection, Table
+    from sqlalchemy import Column, ColumnElement, Connection, Table
 
 
 ORDERED_TEXT = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
@@ -20,6 +20,13 @@ ORDERED_TEXT = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
 def insert_into(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
     """Return an insert that can say what happens where a row is there already."""
     return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def has_bytes(connection: Connection, column: Column[bytes], part: ColumnElement[bytes]) -> ColumnElement[bool]:
+    """Return the condition that a column's bytes hold these bytes somewhere; every row's are read."""
+    if connection.dialect.name == "sqlite":
+        return func.instr(column, part) > 0
+    return func.position(part.op("IN")(column)) > 0
 
 
 def upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

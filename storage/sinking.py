@@ -6,13 +6,14 @@ import time
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
-from sqlalchemy import BigInteger, bindparam, delete, func, literal, select, tuple_, update
+from sqlalchemy import BigInteger, LargeBinary, bindparam, delete, func, literal, select, tuple_, update
 
 from clv.errors import StoreConflict
 from storage import tables
 from storage.aggregates import ACTIVITY_BUCKET_MS, keep_activity, keep_moves, keep_totals
 from storage.batch import Place, Position
 from storage.dialect import insert_missing, upsert
+from storage.erasure import json_text, letter_names
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -196,7 +197,7 @@ def _sweep(connection: Connection, batch: SinkBatch) -> None:
     for table in (tables.segment_changes, tables.training_examples):
         of_customer = table.c.customer_id == bindparam("erased")
         connection.execute(delete(table).where(of_customer, table.c.as_of_ms < begun), gone)
-    keys = [{"erased": key} for key in batch.erased.values()]
+    keys = [{"key": key, "json_id": json_text(customer_id)} for customer_id, key in batch.erased.items()]
     if keys:
-        letters = tables.dead_letters
-        connection.execute(delete(letters).where(letters.c.key == bindparam("erased")), keys)
+        named = letter_names(connection, bindparam("key", type_=LargeBinary), bindparam("json_id", type_=LargeBinary))
+        connection.execute(delete(tables.dead_letters).where(named), keys)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
+from clv.erasure import remains_name
 from clv.pipeline import Record
 from streams.delivery import PartitionDelivery, Write
 from streams.fencing import ChangelogFence
@@ -219,7 +220,10 @@ class OrdersRunner:
             return None
         rows = self._store.rows(number)
         return ChangelogFence(
-            rows.get, partial(self._read_changelog, number), self._store.next_changelog_offset(number)
+            rows.get,
+            partial(self._read_changelog, number),
+            self._store.next_changelog_offset(number),
+            lambda key: rows.get(remains_name(key.decode(errors="replace"), self._rules.erasure_key).encode()),
         )
 
     async def note_changelog_end(self, number: int, end: int) -> None:

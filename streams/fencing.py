@@ -110,6 +110,8 @@ class ChangelogFence:
         Reads the changelog's rows from an offset up to another.
     next_offset
         Where our next row should come to lie; None where that is not known.
+    remains
+        Returns our durable row of what remains of a key's customer after an erasure.
     """
 
     def __init__(
@@ -117,8 +119,10 @@ class ChangelogFence:
         held: Callable[[bytes], bytes | None],
         read: Callable[[int, int], Awaitable[Rows]],
         next_offset: int | None,
+        remains: Callable[[bytes], bytes | None] = lambda _: None,
     ) -> None:
         self._held = held
+        self._remains = remains
         self._read = read
         self._next = next_offset
         self._foreign: Rows = []
@@ -151,7 +155,8 @@ class ChangelogFence:
         stale: dict[bytes, bytes | None] = {}
         for key, row in self._foreign:
             ours = self._held(key)
-            if row is not None and ours is not None and is_older(key, row, ours):
+            known = ours or self._remains(key)
+            if row is not None and known is not None and is_older(key, row, known):
                 stale[key] = ours
         if self._foreign:
             log.warning("somebody else wrote to the changelog", rows=len(self._foreign), written_again=len(stale))

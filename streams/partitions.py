@@ -90,7 +90,7 @@ class PartitionProcessor:
         self._rows = rows
         self._rules = rules
         self._incarnation = incarnation_code(topic_id)
-        self._overlay: dict[bytes, tuple[bytes, int]] = {}
+        self._overlay: dict[bytes, tuple[bytes | None, int]] = {}
         self._batch_number = 0
         self.state, self.was_recreated = _load_state(rows, topic_id)
         self._repeatable_to = self._last_repeatable(batch_records, end_offset)
@@ -160,7 +160,7 @@ class PartitionProcessor:
         for key, row in rows.items():
             if key != PARTITION_KEY:
                 self._overlay[key] = (row, self._batch_number)
-        return Results([to_record(outcome) for outcome in batch.outcomes], dict(rows))
+        return Results([to_record(outcome) for outcome in batch.outcomes], rows)
 
     @property
     def batch_number(self) -> int:
@@ -179,8 +179,11 @@ class PartitionProcessor:
         held = self._overlay.get(key)
         return held[0] if held else self._rows.get(key)
 
-    def _encode(self, batch: Batch) -> dict[bytes, bytes]:
-        rows = {customer_id.encode(): encode_row(row, self._incarnation) for customer_id, row in batch.changed.items()}
+    def _encode(self, batch: Batch) -> dict[bytes, bytes | None]:
+        rows = {
+            customer_id.encode(): encode_row(row, self._incarnation) if row else None
+            for customer_id, row in batch.changed.items()
+        }
         rows[PARTITION_KEY] = _encode_state(self.state)
         return rows
 

@@ -16,12 +16,14 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
 
 from clv.errors import BrokerError, StoreUnavailable
+from clv.retention import table_retention_ms
 from clv.topics import changelog_topic
 from storage.engine import Database
 from storage.schema import upgrade
 from streams.broker import capabilities
 from streams.clients import aiokafka_settings
 from streams.ends import end_offsets
+from streams.expiry import expire_rows
 from streams.heartbeat import heartbeat
 from streams.lag import measure_lag
 from streams.letters import fulfil_wishes
@@ -98,24 +100,29 @@ async def _consume(settings: Settings, database: Database, stop: asyncio.Event) 
         if not await _started(consumer, stop):
             return
         log.info("sink started", database=database.location)
-        wishes = asyncio.create_task(fulfil_wishes(settings, database), name="wishes")
+        beside = [
+            asyncio.create_task(fulfil_wishes(settings, database), name="wishes"),
+            asyncio.create_task(expire_rows(database, table_retention_ms(settings.table_retention)), name="retention"),
+        ]
         try:
             while not stop.is_set():
                 await _step(loop)
-                _check(wishes)
+                _check(beside)
             await loop.drain()
         finally:
-            wishes.cancel()
-            await asyncio.gather(wishes, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
     finally:
         await consumer.stop()
         log.info("sink stopped")
 
 
-def _check(wishes: asyncio.Task[None]) -> None:
-    """Let the sink end with the task that sends dead letters again, and be started anew."""
-    if wishes.done():
-        wishes.result()
+def _check(beside: list[asyncio.Task[None]]) -> None:
+    """Let the sink end with a task that runs beside it, and be started anew."""
+    for task in beside:
+        if task.done():
+            task.result()
 
 
 async def _figures(settings: Settings, database: Database) -> dict[str, int]:

@@ -6,13 +6,14 @@ kafka-python's admin client does the talking, in a thread: aiokafka's knows no t
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
 import tenacity
 
 from clv.errors import BrokerError, ConfigError
+from clv.retention import topic_retention_ms
 from clv.state import incarnation_code
 from clv.topics import TOPICS, TopicSpec, changelog_topic
 from streams.admin import admin_client
@@ -60,7 +61,9 @@ class TopicProblem:
 def specs(settings: Settings) -> tuple[TopicSpec, ...]:
     """Return every topic of the deployment: the public ones and the customers table's changelog."""
     changelog = TopicSpec(changelog_topic(settings.group), "compact", max_message_bytes=CHANGELOG_MAX_MESSAGE_BYTES)
-    return (*TOPICS, changelog)
+    kept_ms = topic_retention_ms(settings.topic_retention)
+    public = (replace(spec, retention_ms=kept_ms.get(spec.name, spec.retention_ms)) for spec in TOPICS)
+    return (*public, changelog)
 
 
 def partition_count(spec: TopicSpec, settings: Settings) -> int:

@@ -62,7 +62,7 @@ class Shop:
 
     def erase(self, customer_id: str) -> None:
         """Let a customer be erased."""
-        from ads.people import digest_of
+        from clv.erasure import digest_of
 
         del self.scored[customer_id]
         row = {"digest": digest_of(customer_id, KEY), "cause": "erased", "at_ms": self.now_ms}

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 import msgspec
+import pytest
 
+from clv.erasure import remains_name
 from clv.outcomes import DeadLetter, Erased, Outcome, Score, SegmentChange, WatermarkPassed
 from clv.pipeline import Record
 from clv.rules import DAY_MS, Rules
@@ -155,6 +157,33 @@ def test_an_erasure_forgets_and_says_so() -> None:
     )
     assert rig.feed([bought("1", 0)]) == []
     assert counts(rig)["erased"] == 1
+
+
+@pytest.mark.parametrize("is_one_batch", [True, False], ids=["one-batch", "batch-by-batch"])
+def test_nothing_names_an_erased_customer(is_one_batch: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """The row goes, what remains lies under a keyed hash, and a restart forgets nothing of either."""
+    rig = PartitionRig(Rules(erasure_key=b"secret"))
+    records = [bought("1", 0), erasure("c", "e", (START + 1) * DAY), bought("2", 0.5)]
+    for batch in [records] if is_one_batch else [[record] for record in records]:
+        rig.feed(batch)
+        rig = rig.restarted()
+    assert list(rig.rows.rows) == [remains_name("c", b"secret")]
+    assert "c" not in list(rig.rows.rows)
+    assert remains_name("c", b"secret") != remains_name("c", b"another")
+    assert b"c" not in rig.rows.rows[remains_name("c", b"secret")]
+    assert counts(rig) == {"received": 3, "applied": 2, "erased": 1}
+
+
+def test_a_customer_who_comes_back_is_new() -> None:
+    """Orders after the erasure count from nothing, those before it still do not."""
+    rig = PartitionRig(NO_GUARD)
+    rig.feed([bought("1", 0), erasure("c", "e", (START + 1) * DAY)])
+    rig.feed([bought("3", 3, "30.00"), bought("2", 0.5)])
+    assert rig.state("c").totals.revenue_minor == 3000
+    rig.feed([erasure("c", "e2", (START + 5) * DAY)])
+    rig.feed([bought("4", 4)])
+    assert list(rig.rows.rows) == [remains_name("c", b"")]
+    assert counts(rig)["erased"] == 2
 
 
 def test_an_erased_customer_may_come_back() -> None:

@@ -80,7 +80,8 @@ class Intruded:
         self.held: dict[bytes, bytes] = {}
         self.foreign: Rows = []
         self.failures: list[BaseException] = []
-        fence = ChangelogFence(self.held.get, self._read, 0)
+        self.remains: dict[bytes, bytes] = {}
+        fence = ChangelogFence(self.held.get, self._read, 0, self.remains.get)
         self.delivery = PartitionDelivery(self.producer, "changelog", 0, self.failures.append, fence=fence)
 
     async def write(self, applied: int) -> None:
@@ -129,6 +130,19 @@ def test_rows_over_which_a_zombie_has_written_older_ones_are_written_again() -> 
     stage = run(scene)
     assert stage.failures == []
     assert stage.written[1:] == [[(b"a", row(20)), (PARTITION_KEY, place(20))]] * 2
+
+
+def test_a_zombie_does_not_bring_an_erased_customer_back() -> None:
+    """Over its older row the tombstone is written again; a row newer than the erasure stays."""
+
+    async def scene(stage: Intruded) -> None:
+        await stage.write(10)
+        stage.remains.update({b"gone": row(8), b"back": row(3)})
+        stage.intrude([(b"gone", row(4)), (b"back", row(4))])
+        await stage.write(20)
+
+    stage = run(scene)
+    assert stage.written[1:] == [[(b"a", row(20)), (PARTITION_KEY, place(20))], [(b"gone", None)]]
 
 
 def test_a_zombie_that_finds_newer_rows_ends_and_holds_nothing_for_durable() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clv.settings import Settings
+from clv.topics import ORDERS
 from streams.topics import TopicProblem, partition_count, specs
 
 
@@ -40,3 +41,10 @@ def test_a_problem_reads_as_a_sentence() -> None:
 
     assert str(missing) == "topic clv.orders.v1 is missing"
     assert str(problem) == "topic clv.orders.v1 has 3 partitions, needs 4 (CLV_PARTITIONS)"
+
+
+def test_a_retention_that_is_set_counts() -> None:
+    """Topics that the setting names keep records so long, the others as ever."""
+    kept = {spec.name: spec.retention_ms for spec in specs(Settings(topic_retention=f"{ORDERS}=2d"))}
+    default = {spec.name: spec.retention_ms for spec in specs(Settings())}
+    assert kept == default | {ORDERS: 2 * 86_400_000}
