@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from clv.settings import Settings
+from clv.topics import ORDERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,9 +41,9 @@ def command(
     """Erase customers: from the workers' table and its changelog, SQL, training examples, audiences, dead letters.
 
     Sends a CustomerErased event each, waits until it is through, and counts what still names them in SQL; exits with
-    1 if anything does. Whatever happened up to now is forgotten and does not count when it comes again; orders after
-    it begin a new history. Audiences follow at the next turn of the ads role. Topics keep their records as long as
-    docs/privacy.md says: see which with --look.
+    1 if anything does but the audiences, which follow at the next turn of the ads role. Whatever happened up to now is
+    forgotten and does not count when it comes again; orders after it begin a new history. Topics keep their records as
+    long as docs/privacy.md says: see which with --look.
 
     Example:
         clv forget c-1042
@@ -60,11 +61,11 @@ def command(
     database = Database(settings.sql_url)
     try:
         if is_looking:
-            _report(_look(settings, database, ids), is_json=is_json)
+            _report_found(_look(settings, database, ids), is_json=is_json)
             return
         is_through = _erase(settings, database, ids, timeout=timeout)
         left = _stored(database, ids)
-        _report({"erased": len(ids), "is_through": is_through, "left_in_sql": left}, is_json=is_json)
+        _report_erased({"erased": len(ids), "is_through": is_through, "left_in_sql": left}, is_json=is_json)
         if not is_through or any(_of_the_sink(places) for places in left.values()):
             raise typer.Exit(_LEFT)
     finally:
@@ -89,13 +90,13 @@ def _erase(settings: Settings, database: Database, ids: Sequence[str], *, timeou
     from streams.erasing import is_stored, outputs_behind, send_events
     from streams.topics import ensure_topics
 
-    asyncio.run(ensure_topics(settings))
+    orders_id = asyncio.run(ensure_topics(settings))[ORDERS]
     ends = asyncio.run(send_events(settings, _events(settings, database, ids)))
     behind: Ends | None = None
 
     def is_through() -> bool:
         nonlocal behind
-        behind = behind or asyncio.run(outputs_behind(settings, ends))
+        behind = behind or asyncio.run(outputs_behind(settings, ends, orders_id))
         return behind is not None and is_stored(database, behind)
 
     wait = tenacity.Retrying(
@@ -165,16 +166,28 @@ def _look(settings: Settings, database: Database, ids: Sequence[str]) -> dict[st
     return {"in_sql": _stored(database, ids), "in_topics": dict(topics)}
 
 
-def _report(figures: dict[str, Any], *, is_json: bool) -> None:
+def _report_erased(figures: dict[str, Any], *, is_json: bool) -> None:
     if is_json:
         typer.echo(json.dumps(figures))
         return
-    if "erased" in figures:
-        state = "through" if figures["is_through"] else "sent, not through yet: do a worker and a sink run?"
-        typer.echo(f"{figures['erased']} erasures {state}")
-    for customer_id, places in (figures.get("left_in_sql") or figures.get("in_sql") or {}).items():
-        typer.echo(f"in SQL: {customer_id}: {', '.join(f'{name} {count}' for name, count in places.items())}")
-    for topic, count in figures.get("in_topics", {}).items():
+    state = "through" if figures["is_through"] else "sent, not through yet: do a worker and a sink run?"
+    typer.echo(f"{figures['erased']} erasures {state}")
+    _say_stored(figures["left_in_sql"])
+    if not figures["left_in_sql"]:
+        typer.echo("nothing in SQL names them")
+
+
+def _report_found(figures: dict[str, Any], *, is_json: bool) -> None:
+    if is_json:
+        typer.echo(json.dumps(figures))
+        return
+    _say_stored(figures["in_sql"])
+    for topic, count in figures["in_topics"].items():
         typer.echo(f"in {topic}: {count} records")
-    if not any(figures.get(name) for name in ("left_in_sql", "in_sql", "in_topics")):
-        typer.echo("nothing names them" if "in_sql" in figures else "nothing in SQL names them")
+    if not any(figures.values()):
+        typer.echo("nothing names them")
+
+
+def _say_stored(found: dict[str, dict[str, int]]) -> None:
+    for customer_id, places in found.items():
+        typer.echo(f"in SQL: {customer_id}: {', '.join(f'{name} {count}' for name, count in places.items())}")

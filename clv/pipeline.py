@@ -227,10 +227,14 @@ class _Run:
         counts.late += event.occurred_ms < now_ms
         row = self.changed.get(event.customer_id) or row  # a timer may have changed it meanwhile
         if isinstance(event, CustomerErased):
-            self.steps.append(Erased(event.customer_id, event.occurred_ms))
-            row.state, moments = rfm.erase(row.state, event, now_ms, self.rules)
+            self._erase(event, row, now_ms)
         else:
-            moments = rfm.reduce(row.state, event, now_ms, self.rules)
+            self.steps += rfm.reduce(row.state, event, now_ms, self.rules)
+            self._keep(event.customer_id, row)
+
+    def _erase(self, event: CustomerErased, row: Row, now_ms: int) -> None:
+        self.steps.append(Erased(event.customer_id, event.occurred_ms))
+        row.state, moments = rfm.erase(row.state, event, now_ms, self.rules)
         self.steps += moments
         if rfm.is_bare(row.state):
             self._keep_remains(event.customer_id, row)

@@ -12,9 +12,10 @@ from clv.features import FEATURE_INDEX
 from clv.outcomes import ModelVersions, Outcome
 from clv.pipeline import Partition, Record, process
 from clv.ports import Floats, Ints, ScoreBatch
+from clv.rows import EncodedRows
 from clv.rules import Rules
 from clv.segments import Policies, SegmentPolicy
-from clv.state import Row, decode_row, due_of, encode_row
+from clv.state import due_of
 from clv.timers import TimerIndex
 from clv.verdicts import Judgement
 from clv.watermark import PartitionState
@@ -55,32 +56,6 @@ class ConstantScorer:
         )
 
 
-class MemoryRows:
-    """One partition's rows as encoded bytes in a dict, as the worker's memory store keeps them."""
-
-    def __init__(self, incarnation: int = 1) -> None:
-        self.incarnation = incarnation
-        self.rows: dict[str, bytes] = {}
-
-    def get(self, customer_id: str) -> Row | None:
-        """Return a fresh copy of a customer's row."""
-        row = self.rows.get(customer_id)
-        return None if row is None else decode_row(row, self.incarnation)
-
-    def due_of(self, customer_id: str) -> int | None:
-        """Return when a customer's next timer is due."""
-        row = self.rows.get(customer_id)
-        return None if row is None else due_of(row)
-
-    def put(self, changed: dict[str, Row | None]) -> None:
-        """Write changed rows back."""
-        for customer_id, row in changed.items():
-            if row is None:
-                self.rows.pop(customer_id, None)
-            else:
-                self.rows[customer_id] = encode_row(row, self.incarnation)
-
-
 class PartitionRig:
     """A partition run in memory: feed it records in batches and read outcomes and states.
 
@@ -98,7 +73,7 @@ class PartitionRig:
         rules = rules or Rules()
         default = Policies([SegmentPolicy("fixed", 0, 10_000, 3_000)])
         self.judgement = Judgement(ConstantScorer(), policies or default, rules)
-        self.rows = MemoryRows()
+        self.rows = EncodedRows()
         self.partition = Partition("orders", 0, PartitionState(), self.rows, TimerIndex())
         self.next_offset = 0
 

@@ -14,7 +14,7 @@ from streams.admin import group_lag
 from streams.clients import aiokafka_settings
 from streams.ends import end_offsets
 from streams.sink_batches import KEYED_OUTPUT_TOPICS
-from streams.topics import orders_group, partition_count, specs, topic_ids
+from streams.topics import orders_group, partition_count, specs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -45,9 +45,11 @@ async def send_events(settings: Settings, events: Sequence[tuple[bytes, bytes]])
     return ends
 
 
-async def outputs_behind(settings: Settings, ends: Mapping[TopicPartition, int]) -> Ends | None:
-    """Return what SQL must have read before all that came of these orders is in it; None until it was given out."""
-    orders_id = (await topic_ids(settings))[ORDERS]
+async def outputs_behind(settings: Settings, ends: Mapping[TopicPartition, int], orders_id: str) -> Ends | None:
+    """Return what SQL must have read before all that came of these orders is in it; None until it was given out.
+
+    ``orders_id`` is the id of the orders topic, whose workers are asked.
+    """
     now = await end_offsets(settings, ends)
     # Ends first: what comes in between makes the lag larger, and what was read seem less.
     lags = await asyncio.to_thread(group_lag, settings, group=orders_group(settings, orders_id), topic=ORDERS)

@@ -11,9 +11,10 @@ import msgspec
 
 from clv.outcomes import DeadLetter, Score, TrainingExample, WatermarkPassed
 from clv.pipeline import Partition, Record, process
+from clv.rows import EncodedRows
 from clv.segments import Policies
 from clv.state import decode_row, incarnation_code
-from clv.testing import ConstantScorer, MemoryRows
+from clv.testing import ConstantScorer
 from clv.timers import TimerIndex
 from clv.topics import ORDERS
 from clv.verdicts import Judgement
@@ -37,7 +38,7 @@ class Recomputed(NamedTuple):
 
 def recompute(number: int, records: Sequence[Record], rules: Rules, topic_id: str) -> Recomputed:
     """Run a partition's records through the pipeline."""
-    rows = MemoryRows(incarnation_code(topic_id))
+    rows = EncodedRows(incarnation=incarnation_code(topic_id))
     partition = Partition(ORDERS, number, PartitionState(topic_id=topic_id), rows, TimerIndex())
     judgement = Judgement(ConstantScorer(), Policies([]), rules)
     outcomes: list[Outcome] = []

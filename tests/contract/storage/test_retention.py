@@ -33,13 +33,7 @@ def letters(database: Database, *ages_days: int) -> None:
 def changes(database: Database, *ages_days: int, partitions: int) -> None:
     """Store a segment change of each age in event time, and partitions whose slowest has come to the watermark."""
     rows = [
-        {
-            "event_id": f"e{n}",
-            "customer_id": "c",
-            "as_of_ms": WATERMARK_MS - age * DAY_MS,
-            "cause": "",
-            "reason": "order",
-        }
+        {"event_id": f"e{n}", "customer_id": "c", "as_of_ms": WATERMARK_MS - age * DAY_MS, "cause": ""}
         | {"reason": "order", "to_segment": "Low-CLV", "clv_before_minor": 0, "clv_after_minor": 0, "currency": "USD"}
         | {"model_versions": "{}", "partition": 0, "feed_seq": n}
         for n, age in enumerate(ages_days)
