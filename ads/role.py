@@ -25,6 +25,8 @@ from ads.sync import Options
 from ads.wishes import fulfil_wishes
 from clv.brokers import security_options
 from clv.errors import BrokerError, ScorerError, StoreUnavailable
+from observability.ads import AdsMetrics, Told
+from observability.serving import make_registry, served
 from storage.audiences import apply_scores, refresh_scores
 from storage.engine import Database
 from storage.heartbeats import INTERVAL_SECONDS, beat
@@ -54,14 +56,16 @@ def run_ads(settings: Settings, stop: Event) -> None:
         When the platform's settings are wrong.
     """
     database = Database(settings.sql_url)
+    metrics = AdsMetrics(settings.ads_platform, make_registry("ads"))
     try:
-        upgrade(settings.sql_url)
-        with contextlib.closing(open_platform(settings, database)) as platform:
-            consumer = _consumer(settings)
-            try:
-                _Role(settings, database, platform, consumer).run(stop)
-            finally:
-                consumer.close(autocommit=False)
+        with served(settings, metrics.registry):
+            upgrade(settings.sql_url)
+            with contextlib.closing(open_platform(settings, database)) as platform:
+                consumer = _consumer(settings)
+                try:
+                    _Role(settings, database, platform, consumer, metrics).run(stop)
+                finally:
+                    consumer.close(autocommit=False)
     except KafkaError as problem:
         raise BrokerError(f"the broker refuses the ads role: {type(problem).__name__}: {problem}") from problem
     finally:
@@ -84,8 +88,11 @@ def _consumer(settings: Settings) -> KafkaConsumer:
 
 
 class _Role:
-    def __init__(self, settings: Settings, database: Database, platform: Platform, consumer: KafkaConsumer) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, platform: Platform, consumer: KafkaConsumer, metrics: AdsMetrics
+    ) -> None:
         self._settings = settings
+        self._metrics = metrics
         self._database = database
         self._platform = platform
         self._consumer = consumer
@@ -138,15 +145,21 @@ class _Role:
 
         store()
         self._consumer.commit()
+        self._metrics.followed.inc(len(records))
         return len(records)
 
     def _synchronise(self) -> None:
         options = Options(most_moved_share=self._settings.ads_most_moved_share)
         try:
-            reports = self._platform.synchroniser().run(options)
+            with self._metrics.seconds.time():
+                reports = self._platform.synchroniser().run(options)
+            told = [Told(each.status, each.added, each.updated, each.removed) for each in reports]
+            self._metrics.note_done(told)
             if sender := self._platform.conversions:
-                send_conversions(self._database, sender, self._platform.people, now_ms=now_ms())
+                sent = send_conversions(self._database, sender, self._platform.people, now_ms=now_ms())
+                self._metrics.conversions.inc(sent)
         except ScorerError as problem:
+            self._metrics.note_failed(problem.reason)
             log.warning("audiences not synchronised", platform=self._platform.name, problem=str(problem))
             self._figures["problem"] = str(problem)[:200]
             return

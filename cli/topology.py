@@ -181,19 +181,22 @@ class Topology:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("CLV_")}
         environ |= self.settings.to_env()
         logs = self.settings.data_dir / "logs"
-        roles = [
-            Role(
-                worker_id,
-                ["worker"],
-                environ | {"CLV_WORKER_ID": worker_id},
-                logs / f"{worker_id}.log",
-            )
-            for worker_id in [f"{self.settings.worker_id}-{number}" for number in range(1, self._workers + 1)]
-        ]
-        return [
-            *roles,
-            *(Role(name, [name], environ, logs / f"{name}.log") for name in ("sink", "trainer", "api", "ads")),
-        ]
+        workers = {f"{self.settings.worker_id}-{number}": "worker" for number in range(1, self._workers + 1)}
+        # The API has its metrics on its own port: last, so that it leaves no hole among the others.
+        names = workers | {name: name for name in ("sink", "trainer", "ads", "api")}
+        ports = _metrics_ports(self.settings.metrics_port, len(names) - 1)
+        roles = []
+        for (name, command), port in zip(names.items(), (*ports, 0), strict=True):
+            own = {"CLV_METRICS_PORT": str(port)} | ({"CLV_WORKER_ID": name} if command == "worker" else {})
+            roles.append(Role(name, [command], environ | own, logs / f"{name}.log"))
+        return roles
+
+
+def _metrics_ports(first: int, count: int) -> list[int]:
+    """Return a port for each process from the first on; zeros where none is wanted."""
+    if first and first + count > 65_536:
+        raise ConfigError(f"CLV_METRICS_PORT is {first}", f"{count} processes need a port each, up to 65535")
+    return list(range(first, first + count)) if first else [0] * count
 
 
 def _free_port(host: str, wanted: int) -> int:

@@ -100,6 +100,8 @@ class Settings:
     tiktok_access_token: str = _setting("", "access token for it", secret=True)
     tiktok_advertiser_id: str = _setting("", "TikTok's advertiser")
     tiktok_audiences: str = _setting("", "custom audience of each audience, 'CLV tier A=123,CLV tier B=456'")
+    metrics_host: str = _setting("127.0.0.1", "address that a role serves its metrics on")
+    metrics_port: int = _setting(0, "port of a role's metrics; 0: none")
     log_format: str = _setting("human", "human or json")
     log_level: str = _setting("info", "debug, info, warning or error")
     topic_retention: str = _setting(
@@ -162,6 +164,8 @@ class Settings:
                 raise ConfigError(f"{_variable(name)} is {getattr(self, name)!r}", f"one of {', '.join(allowed)}")
         if not 0 <= self.api_port <= 65_535:
             raise ConfigError(f"CLV_API_PORT is {self.api_port}", "a port between 1 and 65535; 0 takes a free one")
+        if not 0 <= self.metrics_port <= 65_535:
+            raise ConfigError(f"CLV_METRICS_PORT is {self.metrics_port}", "a port between 1 and 65535; 0 for none")
         if self.allowed_lateness_ms < 0:
             raise ConfigError("CLV_ALLOWED_LATENESS is negative", "for example 24h or 0s")
         if not 0 < self.margin <= 1:

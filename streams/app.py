@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 from typing import IO, TYPE_CHECKING, Any
@@ -10,10 +11,15 @@ from typing import IO, TYPE_CHECKING, Any
 import faust
 import structlog
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import ConsumerStoppedError, KafkaError
 from faust.types import TP
 
+from clv.errors import ScorerError
 from clv.rules import Rules
 from clv.topics import ORDERS, changelog_topic
+from clv.watermark import NO_TIME_MS
+from observability.serving import make_registry, served
+from observability.worker import Standing, WorkerMetrics
 from storage.engine import Database
 from streams.agents import OrdersRunner
 from streams.broker import capabilities
@@ -32,6 +38,7 @@ if TYPE_CHECKING:
 
     from clv.settings import Settings
     from streams.fencing import Rows
+    from streams.partitions import PartitionProcessor
 
 log = structlog.get_logger(__name__)
 SESSION_TIMEOUT_SECONDS = 6.0
@@ -75,11 +82,13 @@ class ScorerApp(faust.App):
     """Faust's application, with our settings and what the orders agent needs."""
 
     settings: Settings
+    metrics: WorkerMetrics
     topic_ids: dict[str, str]
     runner: OrdersRunner | None = None
     _producer_of_batches: AIOKafkaProducer | None = None
     _lock: IO[str] | None = None
     _followers: tuple[asyncio.Task[None], ...] = ()
+    _serving: contextlib.ExitStack | None = None
 
     def be_alone(self) -> None:
         """Make sure of being the only worker where nothing fences a second.
@@ -100,6 +109,8 @@ class ScorerApp(faust.App):
         """Make sure of the topics before anything subscribes to them."""
         self.settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.be_alone()
+        self._serving = contextlib.ExitStack()
+        self._serving.enter_context(served(self.settings, self.metrics.registry))
         self.topic_ids = await ensure_topics(self.settings)
         await super().on_first_start()
 
@@ -129,6 +140,7 @@ class ScorerApp(faust.App):
             on_failure=end_process,
             end_offset=self._end_offset,
             read_changelog=self._read_changelog if capabilities(settings).has_transactions else None,
+            metrics=self.metrics,
         )
         gc.freeze()
         gc.set_threshold(_COLLECTED_EVERY)
@@ -142,7 +154,25 @@ class ScorerApp(faust.App):
     async def _figures(self) -> dict[str, int]:
         """Return what the worker says of itself."""
         assigned = [place for place in self.assignor.assigned_actives() if place.topic == ORDERS]
+        await self._look_at_partitions(assigned)
         return {"partitions": len(assigned)}
+
+    async def _look_at_partitions(self, assigned: list[TP]) -> None:
+        """Note where our partitions stand, for the metrics."""
+        if self.in_recovery or self.rebalancing or not self.runner or not self.settings.metrics_port:
+            return
+        try:
+            ends = await self.consumer.highwaters(*assigned) if assigned else {}
+        except (KafkaError, ConsumerStoppedError, ScorerError) as problem:
+            log.warning("broker does not say where the partitions end", problem=type(problem).__name__)
+            return
+        rules, processors = Rules.from_settings(self.settings), self.runner.processors
+        self.metrics.standings = {
+            place.partition: _standing(
+                ends[place] - self.consumer.acked_to(place), processors.get(place.partition), rules
+            )
+            for place in assigned
+        }
 
     def _end_offset(self, partition: int) -> int | None:
         if not capabilities(self.settings).has_true_ends:
@@ -163,6 +193,17 @@ class ScorerApp(faust.App):
             await self.runner.forget()
         if self._producer_of_batches:
             await self._producer_of_batches.stop()
+        if self._serving:
+            self._serving.close()
+
+
+def _standing(lag: int, processor: PartitionProcessor | None, rules: Rules) -> Standing:
+    """Return where a partition stands; of one without a batch since the last rebalance only the lag is known."""
+    if processor is None:
+        return Standing(max(lag, 0), None, 0)
+    watermark_ms = processor.state.watermark_ms(rules)
+    is_known = watermark_ms > NO_TIME_MS
+    return Standing(max(lag, 0), watermark_ms if is_known else None, len(processor.state.waiting))
 
 
 async def _or_end(task: Any) -> None:
@@ -210,6 +251,7 @@ def create_app(settings: Settings) -> ScorerApp:
         value_serializer="raw",
     )
     app.settings = settings
+    app.metrics = WorkerMetrics(make_registry("worker"))
     orders = app.topic(ORDERS, key_type=bytes, value_type=None, key_serializer="raw", value_serializer=RawBytes())
     changelog = app.topic(
         changelog_topic(settings.group),

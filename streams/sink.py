@@ -18,6 +18,8 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
 from clv.errors import BrokerError, StoreUnavailable
 from clv.retention import table_retention_ms
 from clv.topics import changelog_topic
+from observability.serving import make_registry, served
+from observability.sink import SinkMetrics
 from storage.engine import Database
 from storage.schema import upgrade
 from streams.broker import capabilities
@@ -57,11 +59,13 @@ async def run_sink(settings: Settings, stop: asyncio.Event) -> None:
         When the topics or the database's URL are wrong.
     """
     database = Database(settings.sql_url)
+    metrics = SinkMetrics(make_registry("sink"))
     try:
-        await retry_store(stop, upgrade, settings.sql_url)
-        await ensure_topics(settings)
-        async with heartbeat(database, "sink", partial(_figures, settings, database)):
-            await _consume(settings, database, stop)
+        with served(settings, metrics.registry):
+            await retry_store(stop, upgrade, settings.sql_url)
+            await ensure_topics(settings)
+            async with heartbeat(database, "sink", partial(_figures, settings, database, metrics)):
+                await _consume(settings, database, stop, metrics)
     except StoreUnavailable:
         if not stop.is_set():
             raise
@@ -72,7 +76,7 @@ async def run_sink(settings: Settings, stop: asyncio.Event) -> None:
         database.close()
 
 
-async def _consume(settings: Settings, database: Database, stop: asyncio.Event) -> None:
+async def _consume(settings: Settings, database: Database, stop: asyncio.Event, metrics: SinkMetrics) -> None:
     async def ids() -> Mapping[str, str]:
         return await topic_ids(settings)
 
@@ -94,7 +98,7 @@ async def _consume(settings: Settings, database: Database, stop: asyncio.Event) 
         metadata_max_age_ms=10_000,  # a recreated topic is missing from the assignment until then
         max_partition_fetch_bytes=4_194_304,
     )
-    loop = SinkLoop(consumer, database, topic_ids=ids, changelog=changelog, stop=stop)
+    loop = SinkLoop(consumer, database, topic_ids=ids, changelog=changelog, stop=stop, metrics=metrics)
     consumer.subscribe([*OUTPUT_TOPICS, changelog], listener=_Rebalances(loop))
     try:
         if not await _started(consumer, stop):
@@ -125,8 +129,9 @@ def _check(beside: list[asyncio.Task[None]]) -> None:
             task.result()
 
 
-async def _figures(settings: Settings, database: Database) -> dict[str, int]:
+async def _figures(settings: Settings, database: Database, metrics: SinkMetrics) -> dict[str, int]:
     lag = await measure_lag(settings, database)
+    metrics.note_lag(orders=lag.orders, outputs=lag.outputs, learning_days=lag.days)
     return {"lag_orders": lag.orders, "lag_outputs": lag.outputs, "lag_days_to_learn": lag.days}
 
 

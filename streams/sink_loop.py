@@ -14,6 +14,8 @@ import structlog
 from aiokafka.errors import IllegalStateError
 
 from clv.errors import BrokerError, StoreConflict
+from clv.topics import ORDERS
+from observability.sink import SinkMetrics
 from storage.batch import Place, Position
 from storage.sinking import load_positions, write_batch
 from streams.sink_batches import KEYED_OUTPUT_TOPICS, collect
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from aiokafka import TopicPartition
 
+    from storage.batch import SinkBatch
     from storage.engine import Database
     from streams.sink_batches import SinkRecord
 
@@ -77,6 +80,8 @@ class SinkLoop:
         Name of the customers table's changelog.
     stop
         When set, a wait for the database ends with ``StoreUnavailable``; what was read is still on the broker.
+    metrics
+        Where transactions are noted; by default in figures that nobody reads.
     """
 
     def __init__(
@@ -87,8 +92,10 @@ class SinkLoop:
         topic_ids: Callable[[], Awaitable[Mapping[str, str]]],
         changelog: str,
         stop: asyncio.Event,
+        metrics: SinkMetrics | None = None,
     ) -> None:
         self._consumer = consumer
+        self._metrics = metrics or SinkMetrics()
         self._database = database
         self._topic_ids = topic_ids
         self._changelog = changelog
@@ -229,15 +236,25 @@ class SinkLoop:
         is_lingering = bool(self._pending) and waited < LINGER_SECONDS and len(self._pending) < BATCH_RECORDS
         return (bool(self._pending) or is_caught_up) and not is_lingering
 
+    def _write(self, batch: SinkBatch) -> None:
+        with self._metrics.writing():
+            write_batch(self._database, batch)
+
     async def _flush(self, *, is_caught_up: bool) -> int:
         records: list[Any] = [*self._pending, *(self._held if is_caught_up else ())]
         batch = collect(records, expected=self._stored, ids=self._ids, changelog=self._changelog)
         try:
-            await retry_store(self._stop, write_batch, self._database, batch)
+            await retry_store(self._stop, self._write, batch)
         except StoreConflict as problem:
             log.warning("batch dropped, reading again from where the database stands", problem=str(problem))
+            self._metrics.conflicts.inc()
             self._is_stale = True
             return 0
+        letters = [(row["topic"] == ORDERS, row["reason"]) for row in batch.dead_letters]
+        refused = [reason for is_order, reason in letters if is_order]
+        self._metrics.note_stored(
+            (record.topic for record in records), refused=refused, unstorable=len(letters) - len(refused)
+        )
         self._stored.update(batch.reached)
         self._pending = []
         if is_caught_up:

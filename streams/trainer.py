@@ -17,12 +17,14 @@ from aiokafka.errors import KafkaError
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from clv.errors import BrokerError, EventError, StoreConflict, StoreUnavailable
-from clv.outcomes import ExampleTopicEvent, rfc3339
+from clv.outcomes import ExampleTopicEvent, ModelAnnounced, rfc3339
 from clv.rules import DAY_MS
 from clv.topics import TRAINING_EXAMPLES
 from models.custom import installed_models
 from models.maturity import in_order
 from models.schedule import is_refit_due
+from observability.serving import make_registry, served
+from observability.trainer import TrainerMetrics
 from storage.engine import Database
 from storage.examples import count_examples
 from storage.schema import upgrade
@@ -39,8 +41,9 @@ from streams.training import Publication
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from clv.outcomes import BudgetSignal, ModelAnnounced, TrainingExample
+    from clv.outcomes import BudgetSignal, TrainingExample
     from clv.settings import Settings
+    from streams.training import Training
 
 log = structlog.get_logger(__name__)
 _PATIENCE_SECONDS = 10.0
@@ -92,9 +95,11 @@ class Trainer:
         Identity of the examples topic.
     stop
         When set, a wait for the database ends with ``StoreUnavailable``.
+    metrics
+        Where steps and models are noted; by default in figures that nobody reads.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the composition root names each part
         self,
         settings: Settings,
         store: TrainerStore,
@@ -103,8 +108,10 @@ class Trainer:
         producer: AnnouncingProducer,
         topic_id: str,
         stop: asyncio.Event,
+        metrics: TrainerMetrics | None = None,
     ) -> None:
         self._settings = settings
+        self._metrics = metrics or TrainerMetrics()
         self._store = store
         self._consumer = consumer
         self._producer = producer
@@ -146,13 +153,16 @@ class Trainer:
             return
         examples = merge.release()
         try:
-            published = await retry_store(self._stop, self._work, examples)
+            published = await retry_store(self._stop, self._timed_work, examples)
         except StoreConflict as problem:
             log.info("reading the trainer's state again", problem=str(problem))
             await retry_store(self._stop, self._reload)
             await self._resume()
             return
         await announce(self._producer, published.events)
+        models = sum(isinstance(event, ModelAnnounced) for event in published.events)
+        self._metrics.models_announced.inc(models)
+        self._metrics.budgets_announced.inc(len(published.events) - models)
 
     async def _waits_for_states(self, now_ms: int) -> bool:
         """Tell whether a refit is due whose states the sink has not stored yet; it is a little behind as a rule."""
@@ -184,6 +194,7 @@ class Trainer:
         training = store.training()
         training.state.trainer = self._id
         training.state.is_refilling |= is_other_topic
+        self._note_models(training)
         offsets = store.offsets if store.incarnation == self._topic_id else {}
         store.save(training, Publication([], []), offsets=offsets, incarnation=self._topic_id)
 
@@ -212,13 +223,19 @@ class Trainer:
             self._merge.add(partition, record.offset, _decode(record.value or b""))
         except (msgspec.MsgspecError, UnicodeDecodeError, EventError) as problem:
             # The sink, which reads the same topic, makes a dead letter of it.
+            self._metrics.unreadable.inc()
             log.error("example cannot be read", partition=partition, offset=record.offset, problem=str(problem))  # noqa: TRY400  # the traceback says nothing more
+
+    def _timed_work(self, examples: Sequence[TrainingExample]) -> Publication:
+        with self._metrics.step():
+            return self._work(examples)
 
     def _work(self, examples: Sequence[TrainingExample]) -> Publication:
         """Learn and save in one thread; whatever fails, a repetition begins with what is stored."""
         merge = self._merge
         training = self._store.training()
-        state = training.state
+        state, learner = training.state, training.learner
+        learned_count, alarms = learner.learned_count, set(learner.drift.alarms)
         if state.is_refilling:
             stored = stored_examples(self._store.database, state.through_ms, merge.through_ms)
             examples = in_order(examples, stored)
@@ -228,7 +245,22 @@ class Trainer:
         published = training.step(merge.through_ms)
         state.watermarks, state.through_ms = merge.safe_watermarks(), merge.through_ms
         self._store.save(training, published, offsets=merge.offsets())
+        self._metrics.learned.inc(learner.learned_count - learned_count)
+        for alarm in learner.drift.alarms:
+            if alarm not in alarms:
+                self._metrics.alarms.labels(alarm.detector).inc()
+        if published.switch:
+            self._metrics.switches.labels(published.switch.cause).inc()
+        self._note_models(training)
         return published
+
+    def _note_models(self, training: Training) -> None:
+        learner = training.learner
+        self._metrics.champion = learner.champion
+        self._metrics.relative_errors = learner.relative_errors()
+        self._metrics.ratios = {name: figures.ratio for name, figures in learner.metrics().items()}
+        if training.state.through_ms >= 0:
+            self._metrics.learned_through.set(training.state.through_ms / 1_000)
 
 
 async def announce(producer: AnnouncingProducer, events: Iterable[ModelAnnounced | BudgetSignal]) -> None:
@@ -251,9 +283,12 @@ async def run_trainer(settings: Settings, stop: asyncio.Event) -> None:
     """
     ids = await ensure_topics(settings)
     database = Database(settings.sql_url)
+    metrics = TrainerMetrics(make_registry("trainer"))
     try:
-        await retry_store(stop, upgrade, settings.sql_url)
-        await _learn(settings, TrainerStore(settings, database, installed_models()), ids[TRAINING_EXAMPLES], stop)
+        with served(settings, metrics.registry):
+            await retry_store(stop, upgrade, settings.sql_url)
+            store = TrainerStore(settings, database, installed_models())
+            await _learn(settings, store, ids[TRAINING_EXAMPLES], stop, metrics)
     except StoreUnavailable:
         # Once told to stop, nobody waits for a database.
         if not stop.is_set():
@@ -264,7 +299,9 @@ async def run_trainer(settings: Settings, stop: asyncio.Event) -> None:
         database.close()
 
 
-async def _learn(settings: Settings, store: TrainerStore, topic_id: str, stop: asyncio.Event) -> None:
+async def _learn(
+    settings: Settings, store: TrainerStore, topic_id: str, stop: asyncio.Event, metrics: TrainerMetrics
+) -> None:
     clients = aiokafka_settings(settings)
     consumer = AIOKafkaConsumer(
         isolation_level="read_committed", enable_auto_commit=False, auto_offset_reset="earliest", **clients
@@ -274,7 +311,9 @@ async def _learn(settings: Settings, store: TrainerStore, topic_id: str, stop: a
     try:
         await producer.start()
         try:
-            trainer = Trainer(settings, store, consumer=consumer, producer=producer, topic_id=topic_id, stop=stop)
+            trainer = Trainer(
+                settings, store, consumer=consumer, producer=producer, topic_id=topic_id, stop=stop, metrics=metrics
+            )
             await trainer.begin()
             async with heartbeat(store.database, "trainer", trainer.figures):
                 while not stop.is_set():

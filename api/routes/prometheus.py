@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from api.context import Context
+    from api.schemas.overview import Lag
 
 router = APIRouter(tags=["probes"])
 _BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0)
@@ -64,21 +65,30 @@ class _Stored:
         yield GaugeMetricFamily("clv_database_up", "Whether the database answers.", value=1)
         yield GaugeMetricFamily("clv_customers", "Customers with a score.", value=summary.customers)
         yield GaugeMetricFamily("clv_predicted_value", "Total CLV, major units.", value=summary.total_clv)
-        yield GaugeMetricFamily("clv_orders_per_minute", "Orders stored.", value=summary.orders_per_minute)
+        rate = summary.orders_per_minute / 60
+        yield GaugeMetricFamily("clv_orders_per_second", "Orders applied lately, as stored.", value=rate)
         yield GaugeMetricFamily("clv_dead_letters", "Records that could not be applied.", value=summary.dead_letters)
         if summary.freshness_seconds is not None:
             age = summary.freshness_seconds
             yield GaugeMetricFamily("clv_freshness_seconds", "Since the sink last stored anything.", value=age)
-        lag = GaugeMetricFamily("clv_lag", "How far roles are behind: records, or event-days.", labels=["what"])
-        for name, value in health.lag.model_dump().items():
-            if value is not None:
-                lag.add_metric([name], value)
-        yield lag
+        yield from _lag(health.lag)
         roles = GaugeMetricFamily("clv_role_up", "Whether a process was seen lately.", labels=["role", "instance"])
         for role in health.roles:
             roles.add_metric([role.role, role.instance], float(role.is_alive))
         yield roles
         yield from _audiences(self._context)
+
+
+def _lag(found: Lag) -> Iterator[Metric]:
+    """Yield how far roles are behind, as the sink measured it; what nobody has measured lately is left out."""
+    records = GaugeMetricFamily("clv_lag_records", "Records that SQL does not show yet.", labels=["what"])
+    for what, value in (("orders", found.orders), ("outputs", found.outputs)):
+        if value is not None:
+            records.add_metric([what], value)
+    learning = GaugeMetricFamily("clv_learning_lag_seconds", "Event time that is not learned yet.")
+    if found.days_to_learn is not None:
+        learning.add_metric([], found.days_to_learn * 86_400)
+    yield from (records, learning)
 
 
 def _audiences(context: Context) -> Iterator[Metric]:

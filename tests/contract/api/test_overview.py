@@ -165,13 +165,17 @@ def test_health_names_what_is_missing(client: TestClient, database: Database) ->
     assert found["model_age"]["version"] == SNAPSHOT.version
 
 
-def test_probes_answer_and_prometheus_reads_figures(client: TestClient) -> None:
+def test_probes_answer_and_prometheus_reads_figures(client: TestClient, database: Database) -> None:
     """The probes say ok and ready; the metrics have the store's figures and count requests by route."""
     assert client.get("/healthz").text == "ok\n"
     assert client.get("/readyz").json() == {"status": "ready"}
     client.get("/api/customers/c001")
+    lag = {"lag_orders": 7, "lag_outputs": 3, "lag_days_to_learn": 2}
+    beat(database, "sink", "sink-1", started_ms=0, figures=lag)
     text = client.get("/metrics").text
     assert "clv_database_up 1.0" in text
     assert f"clv_customers {float(len(_latest()))}" in text
+    assert 'clv_lag_records{what="orders"} 7.0' in text
+    assert "clv_learning_lag_seconds 172800.0" in text
     assert 'path="/api/customers/{customer_id:path}"' in text
     assert "c001" not in text

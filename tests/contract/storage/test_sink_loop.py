@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ from structlog.testing import capture_logs
 
 from clv import topics
 from clv.errors import BrokerError
+from observability.sink import SinkMetrics
 from storage import engine, tables
 from storage.sinking import load_positions
 from storage.states import count_states
@@ -36,8 +38,14 @@ class Bench:
         self.consumer = MemoryConsumer(self.outputs)
         self.ids: dict[str, str] = dict(IDS)
         self.database = database
+        self.metrics = SinkMetrics()
         self.loop = SinkLoop(
-            self.consumer, database, topic_ids=self._topic_ids, changelog=CHANGELOG, stop=asyncio.Event()
+            self.consumer,
+            database,
+            topic_ids=self._topic_ids,
+            changelog=CHANGELOG,
+            stop=asyncio.Event(),
+            metrics=self.metrics,
         )
 
     async def _topic_ids(self) -> Mapping[str, str]:
@@ -48,6 +56,12 @@ class Bench:
     async def steps(self, count: int = 3) -> int:
         """Run some steps and return the records that they stored."""
         return sum([await self.loop.step() for _ in range(count)])
+
+    def figure(self, name: str, **labels: str) -> float:
+        """Return one of the sink's figures."""
+        found = self.metrics.registry.get_sample_value(f"clv_sink_{name}", labels)
+        assert found is not None, name
+        return found
 
     def scores(self) -> int:
         """Count the stored scores."""
@@ -77,6 +91,25 @@ def test_records_are_stored_once(database: Database) -> None:
     assert asyncio.run(bench.steps()) == 2
     assert asyncio.run(Bench(database, bench.outputs).steps()) == 0
     assert (bench.scores(), count_states(database)) == (1, 1)
+    assert bench.figure("stored_records_total", topic=topics.SCORES) == 1
+    assert bench.figure("stored_records_total", topic=CHANGELOG) == 1
+    assert bench.figure("batch_records_sum") == 2
+    assert bench.figure("last_write_timestamp_seconds") == pytest.approx(time.time(), abs=60)
+
+
+def test_dead_letters_are_counted_by_whose_and_why(database: Database) -> None:
+    """A worker's by its reason, another's as other, an output that cannot be read as the sink's own."""
+    bench = Bench(database)
+    for offset, reason in enumerate(("bad_time", "bad_time", "made_up")):
+        bench.outputs.dead_letter(offset, reason=reason)
+    bench.outputs.add(topics.SCORES, b"c1", b"rubbish")
+    asyncio.run(bench.steps())
+
+    found = {
+        (source, reason): bench.figure("dead_letters_total", source=source, reason=reason)
+        for source, reason in [("orders", "bad_time"), ("orders", "other"), ("outputs", "undecodable")]
+    }
+    assert found == {("orders", "bad_time"): 2, ("orders", "other"): 1, ("outputs", "undecodable"): 1}
 
 
 def test_states_wait_for_the_outputs_before_them(database: Database) -> None:
@@ -220,6 +253,8 @@ def test_a_locked_file_is_waited_for(
     assert set(_events(logs)) == {"database unavailable, waiting", "database available again"}
     assert "locked by another writer" in logs[0]["problem"]
     assert bench.scores() == 1
+    assert bench.figure("store_retries_total") == _events(logs).count("database unavailable, waiting")
+    assert bench.figure("write_seconds_count") == 1
 
 
 def test_a_file_that_is_away_is_waited_for(tmp_path: Path, sqlite_database: Database) -> None:

@@ -61,7 +61,7 @@ def batch_event(first: int, count: int, acked: list[int]) -> Any:
     records = []
     for offset in range(first, first + count):
         key, value = order(f"c{offset}", f"o{offset}", 1_700_000_000 + offset, "1.00")
-        records.append(SimpleNamespace(offset=offset, key=key, value=value))
+        records.append(SimpleNamespace(offset=offset, key=key, value=value, timestamp=-1))
     message = SimpleNamespace(partition=0, value=PartitionBatch(first, records))
     return SimpleNamespace(message=message, ack=lambda: acked.append(first + count - 1))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -16,7 +17,9 @@ from clv.outcomes import ModelAnnounced, WatermarkPassed
 from clv.published import SCORER_NAME
 from clv.settings import Settings
 from models.training import LearnerState
+from observability.trainer import TrainerMetrics
 from storage.artifacts import newest_artifacts
+from storage.cards import read_events
 from storage.learning import load_learner, read_metrics
 from streams.pinning import promote, roll_back
 from streams.retraining import retrain
@@ -155,10 +158,11 @@ def trainer_on(
     given: TrainerStore | None = None,
     topic_id: str = "t1",
     settings: Settings = SETTINGS,
+    metrics: TrainerMetrics | None = None,
 ) -> Trainer:
     """Return a new trainer process."""
-    kept = given or TrainerStore(settings, database)
-    return Trainer(settings, kept, consumer=topic, producer=producer, topic_id=topic_id, stop=asyncio.Event())
+    kept, stop = given or TrainerStore(settings, database), asyncio.Event()
+    return Trainer(settings, kept, consumer=topic, producer=producer, topic_id=topic_id, stop=stop, metrics=metrics)
 
 
 async def run_on(trainer: Trainer, topic: ExamplesTopic) -> None:
@@ -203,6 +207,32 @@ def test_every_matured_example_is_learned_once(database: Database, undisturbed: 
     assert learned(database) == undisturbed
     assert read_metrics(database)["clv"].figures["count"] == count
     assert producer.versions() == sorted(set(producer.versions()))
+
+
+def test_what_is_learned_and_how_good_it_is_is_shown(database: Database, undisturbed: LearnerState) -> None:
+    """Figures say what was learned and what was not readable, who answers and how well; a restart shows it too."""
+    logs = logs_of(shop(DAYS))
+    logs[0][40:40] = [b"rubbish", None]
+    topic, metrics, refitting = ExamplesTopic(logs), TrainerMetrics(), replace(SETTINGS, refit_days=28)
+    asyncio.run(run_to_the_end(trainer_on(database, topic, Announced(), settings=refitting, metrics=metrics), topic))
+
+    def figure(name: str, shown: TrainerMetrics = metrics, **labels: str) -> float | None:
+        return shown.registry.get_sample_value(f"clv_trainer_{name}", labels)
+
+    assert figure("learned_examples_total") == undisturbed.prequential.example_count
+    assert figure("unreadable_examples_total") == 2
+    assert figure("champion_info", model=learned(database).champion) == 1
+    ratio = read_metrics(database)["clv"].figures["ratio"]
+    assert figure("model_calibration_ratio", model="clv") == pytest.approx(ratio)
+    switched = sum(figure("champion_switches_total", cause=cause) or 0 for cause in ("fitted", "error"))
+    assert switched == len(read_events(database)) >= 1
+    assert (figure("announcements_total", kind="model") or 0) >= 1
+    assert (figure("step_seconds_count") or 0) >= 1
+    again = TrainerMetrics()
+    asyncio.run(trainer_on(database, topic, Announced(), settings=refitting, metrics=again).begin())
+    names = ("model_calibration_ratio", "model_relative_error_ratio")
+    assert [figure(name, again, model="clv") for name in names] == [figure(name, model="clv") for name in names]
+    assert figure("learned_through_timestamp_seconds", again) == figure("learned_through_timestamp_seconds")
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -30,6 +30,7 @@ class Fetched(NamedTuple):
     offset: int
     key: bytes | None
     value: bytes | None
+    timestamp: int = -1
 
 
 class NumberedModels:

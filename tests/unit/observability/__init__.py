@@ -1,0 +1,1 @@
+"""What roles say of themselves, without a broker."""
