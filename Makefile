@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check format lock kafka peers screenshots campaign clean setup
+.PHONY: demo test check format lock kafka promtool peers screenshots campaign clean setup
 
 setup: $(STAMP)
 
@@ -42,6 +42,10 @@ lock:
 # Apache Kafka from its Maven artifacts, for tests and for a real broker without Docker.
 kafka:
 	mvn --quiet --batch-mode -f kafka-server/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/.kafka/libs
+
+# Prometheus's own tool, from its source: then the tests try every alert. Takes some minutes, and Go.
+promtool:
+	GOBIN=$(CURDIR)/.promtool go install github.com/prometheus/prometheus/cmd/promtool@v0.316.0
 
 # Peers of `clv bench throughput` that are no Python of ours, or need other versions: Quix Streams, Kafka Streams.
 PEERS := $(CURDIR)/.peers

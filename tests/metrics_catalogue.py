@@ -62,8 +62,9 @@ def catalogue() -> dict[str, list[Described]]:
 
 def samples(metric: Described) -> set[str]:
     """Return the names of the series that a metric has."""
-    stem = metric.name.removesuffix("_total").removesuffix("_info")
-    return {stem + suffix for suffix in SUFFIXES.get(metric.kind, ("",))}
+    if metric.kind != "histogram":
+        return {metric.name}
+    return {metric.name + suffix for suffix in SUFFIXES[metric.kind]}
 
 
 def _described(registry: CollectorRegistry) -> Iterable[Described]:
