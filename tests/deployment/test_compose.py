@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from api.routes import overview
 from clv.settings import Settings
@@ -31,7 +32,7 @@ main()
 ROLES = ("worker-1", "worker-2", "trainer", "sink", "api", "ads")
 
 
-def _compose(environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def _compose(environ: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
     # The package's own entry point answers 0 whatever happens: call the program inside it.
     spec = importlib.util.find_spec("compose")
     assert spec is not None
@@ -39,7 +40,7 @@ def _compose(environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
     program = Path(spec.origin).with_name("docker-compose")
     environment = {name: text for name, text in os.environ.items() if not name.startswith("CLV_")}
     return subprocess.run(
-        [str(program), "--file", str(COMPOSE_FILE), "config", "--format", "json"],
+        [str(program), "--file", str(COMPOSE_FILE), *options, "config", "--format", "json"],
         env={**environment, **environ},
         capture_output=True,
         text=True,
@@ -51,6 +52,14 @@ def _compose(environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
 def deployment() -> dict[str, Any]:
     """Return the deployment as Compose understands it, all references resolved."""
     done = _compose({})
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+@pytest.fixture(scope="module")
+def watched() -> dict[str, Any]:
+    """Return the deployment with its monitoring."""
+    done = _compose({}, "--profile", "monitoring")
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
 
@@ -172,3 +181,30 @@ def test_the_image_runs_as_an_unprivileged_user_and_checks_its_health() -> None:
     assert "USER clv" in last_stage
     assert {"HEALTHCHECK", "ENTRYPOINT"} <= set(instructions)
     assert instructions.index("USER") < instructions.index("ENTRYPOINT")
+
+
+def test_prometheus_scrapes_every_role_where_it_serves(watched: dict[str, Any]) -> None:
+    """Each role but the API is a target at its metrics port, the API at its own; the key is where the file says."""
+    scraping = YAML(typ="safe").load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
+    targets = {job["job_name"]: job["static_configs"][0]["targets"] for job in scraping}
+    ports = {role: watched["services"][role]["environment"]["CLV_METRICS_PORT"] for role in ROLES}
+
+    assert sorted(targets["clv"]) == sorted(f"{role}:{port}" for role, port in ports.items() if role != "api")
+    assert targets["clv-api"] == ["api:8000"]
+    (key,) = watched["services"]["prometheus"]["secrets"]
+    (api_job,) = [job for job in scraping if job["job_name"] == "clv-api"]
+    assert api_job["authorization"]["credentials_file"] == f"/run/secrets/{key['source']}"
+
+
+def test_monitoring_is_asked_for_and_bounded(deployment: dict[str, Any], watched: dict[str, Any]) -> None:
+    """Only its profile brings it; then it listens on loopback, is looked at and cannot take the machine."""
+    assert set(watched["services"]) - set(deployment["services"]) == {"prometheus", "grafana"}
+    assert set(deployment["secrets"]) == set(watched["secrets"]) - {"metrics-key", "grafana-password"}
+    for name in ("prometheus", "grafana"):
+        service = watched["services"][name]
+        assert [port["host_ip"] for port in service["ports"]] == ["127.0.0.1"]
+        assert service["healthcheck"]["test"][0] == "CMD"
+        assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}
+        sources = [Path(mount["source"]) for mount in service["volumes"] if mount["type"] == "bind"]
+        assert [path for path in sources if not path.exists()] == []
+        assert all(mount.get("read_only") for mount in service["volumes"] if mount["type"] == "bind")

@@ -100,17 +100,34 @@ def test_the_page_has_the_rule_of_the_autoscalers_metric() -> None:
     assert not re.fullmatch(labels["consumergroup"], f"{Settings().group}-sink")
 
 
-def test_only_the_api_can_be_called() -> None:
-    """One policy closes every pod; another opens the API's port to the namespaces that it names."""
+def test_only_the_api_and_the_metrics_can_be_called() -> None:
+    """One policy closes every pod; two open the API's port and that of the metrics to the namespaces that they name."""
     closed, opened = manifests.read("network-policy.yaml")["spec"], manifests.read("api-network-policy.yaml")["spec"]
     incoming = [found for found in manifests.of_kind("NetworkPolicy") if found["spec"].get("ingress")]
     (rule,) = opened["ingress"]
 
     assert _selected(closed["podSelector"]["matchLabels"]) == set(manifests.WORKLOADS)
     assert (closed["policyTypes"], closed["ingress"]) == (["Ingress", "Egress"], [])
-    assert [found["metadata"]["name"] for found in incoming] == ["clv-api"]
+    assert [found["metadata"]["name"] for found in incoming] == ["clv-api", "clv-metrics"]
     assert _selected(opened["podSelector"]["matchLabels"]) == {"api"}
     assert [port["port"] for port in rule["ports"]] == [manifests.container_of("api")["ports"][0]["name"]]
+    assert rule["from"]
+
+
+@pytest.mark.parametrize("workload", ["worker", "trainer", "sink", "ads"])
+def test_prometheus_finds_and_reaches_a_roles_metrics(workload: str) -> None:
+    """The settings, the container's port, the pod's annotations and the policy agree about where they are served."""
+    config, pod = _config(), manifests.pod_of(workload)
+    (port,) = manifests.container_of(workload)["ports"]
+    (rule,) = manifests.read("metrics-network-policy.yaml")["spec"]["ingress"]
+
+    assert (port["name"], str(port["containerPort"])) == ("metrics", config["CLV_METRICS_PORT"])
+    assert config["CLV_METRICS_HOST"] == "0.0.0.0"
+    assert pod["metadata"]["annotations"] == {
+        "prometheus.io/scrape": "true",
+        "prometheus.io/port": config["CLV_METRICS_PORT"],
+    }
+    assert [open_port["port"] for open_port in rule["ports"]] == [port["name"]]
     assert rule["from"]
 
 
