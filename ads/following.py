@@ -10,11 +10,12 @@ import structlog
 from clv.erasure import digest_of
 from clv.errors import EventError
 from clv.events import parse_time_ms
+from clv.masking import logged_id
 from clv.outcomes import Score, SegmentChange, event_id
 from clv.topics import SCORES, SEGMENT_CHANGES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 log = structlog.get_logger(__name__)
 TOPICS = (SCORES, SEGMENT_CHANGES)
@@ -49,6 +50,11 @@ class Record(Protocol):
     @property
     def value(self) -> bytes | None:
         """Its value; none where a customer was erased."""
+        ...
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """Its headers, in order."""
         ...
 
     @property
@@ -97,6 +103,7 @@ def read_records(records: Iterable[Record], *, key: bytes, conversions_from_ms: 
                 topic=record.topic,
                 partition=record.partition,
                 offset=record.offset,
+                event_id=logged_id(record.headers),
                 problem=type(problem).__name__,
             )
     return found

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from clv.settings import Settings
 
 _NOISY = ("httpx2", "httpcore2", "faust", "mode", "aiokafka", "kafka", "alembic", "sqlalchemy", "asyncio", "skl2onnx")
+_TELL_RECORDS = ("aiokafka.conn", "sqlalchemy")
+"""Below INFO these write out whole records and rows, customers' ids in them: that is in no log, whatever its level."""
 _URL_PASSWORD = re.compile(r"(://[^:/@\s]*):[^@/\s]+@")
 _SECRET_KEYS = re.compile(r"password|secret|token|api_key", re.IGNORECASE)
 
@@ -24,7 +26,8 @@ _SECRET_KEYS = re.compile(r"password|secret|token|api_key", re.IGNORECASE)
 def configure(settings: Settings) -> None:
     """Send our log lines and the libraries' to standard error, as ``CLV_LOG_FORMAT`` and ``CLV_LOG_LEVEL`` say.
 
-    Libraries speak from WARNING up; at level debug they say everything. Calling it again replaces what was set.
+    Libraries speak from WARNING up; at level debug they say everything but what records and rows hold. Calling it again
+    replaces what was set.
     """
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     shared: list[Processor] = [
@@ -57,6 +60,8 @@ def configure(settings: Settings) -> None:
         # kafka-python warns of its own event loop's hiccups, and below that prints its settings, passwords included.
         floor = logging.ERROR if name == "kafka" else level if level <= logging.DEBUG else logging.WARNING
         logging.getLogger(name).setLevel(max(level, floor))
+    for name in _TELL_RECORDS:
+        logging.getLogger(name).setLevel(max(level, logging.INFO if level <= logging.DEBUG else logging.WARNING))
 
 
 def hide_secrets(_logger: object, _method: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:

@@ -98,16 +98,16 @@ async def fulfil_wishes(settings: Settings, database: Database) -> None:
 
 async def _fulfil(producer: AIOKafkaProducer, database: Database, row: dict[str, Any]) -> None:
     place = LetterPlace(*(row[name] for name in LetterPlace._fields))
-    problem = ""
+    where, problem = {"topic": place.topic, "partition": place.partition, "offset": place.offset}, ""
     try:
         await producer.send_and_wait(place.topic, row["value"], key=row["key"], partition=place.partition)
     except KafkaError as refused:
         if refused.retriable:
-            log.warning("dead letter not sent again yet", offset=place.offset, problem=type(refused).__name__)
+            log.warning("dead letter not sent again yet", **where, problem=type(refused).__name__)
             return
         problem = f"the broker refused it: {type(refused).__name__}"
     await asyncio.to_thread(replay_done, database, place, problem=problem)
-    log.info("dead letter sent again", partition=place.partition, offset=place.offset, problem=problem)
+    log.info("dead letter sent again", **where, problem=problem)
 
 
 def _producer(settings: Settings) -> AIOKafkaProducer:

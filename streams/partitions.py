@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -104,7 +105,8 @@ class PartitionProcessor:
                 yield due_of(row), _checked(key)
             except (struct.error, UnicodeDecodeError) as problem:
                 raise IncompatibleArtifact(
-                    f"partition {self.number} of the customers changelog holds a row that is none, key {key[:40]!r}",
+                    f"partition {self.number} of the customers changelog holds a row that is none, under the key whose "
+                    f"blake2b of 16 bytes is {hashlib.blake2b(key, digest_size=16).hexdigest()}",
                     "delete that key from the changelog with a tombstone, and find out who else writes there",
                 ) from problem
 

@@ -13,6 +13,7 @@ import structlog
 from clv import topics
 from clv.errors import EventError
 from clv.events import parse_time_ms
+from clv.masking import logged_id
 from clv.outcomes import BudgetSignal, ExampleTopicEvent, ModelAnnounced, Score, SegmentChange, TrainingExample
 from storage.batch import Position, SinkBatch
 from storage.examples import pack_features
@@ -101,7 +102,7 @@ def collect(
             else:
                 _ADDERS[record.topic](batch, record, ids)
         except (ValueError, KeyError, msgspec.MsgspecError, EventError) as problem:
-            _reject(batch, record, ids, f"{type(problem).__name__}: {str(problem)[:200]}")
+            _reject(batch, record, ids, problem)
     return batch
 
 
@@ -249,13 +250,15 @@ def _add_dead_letter(batch: SinkBatch, record: SinkRecord, ids: Mapping[str, str
     batch.dead_letters.append(_storable(row))
 
 
-def _reject(batch: SinkBatch, record: SinkRecord, ids: Mapping[str, str], detail: str) -> None:
+def _reject(batch: SinkBatch, record: SinkRecord, ids: Mapping[str, str], problem: Exception) -> None:
+    # What a problem says may hold a piece of the record: it goes to SQL with the record, and not into the log.
     log.error(
         "output record cannot be stored",
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
-        detail=detail,
+        event_id=logged_id(record.headers),
+        problem=type(problem).__name__,
     )
     row = {
         "topic": record.topic,
@@ -265,7 +268,7 @@ def _reject(batch: SinkBatch, record: SinkRecord, ids: Mapping[str, str], detail
         "key": record.key,
         "value": record.value,
         "reason": UNDECODABLE,
-        "detail": _without_nul(detail),
+        "detail": _without_nul(f"{type(problem).__name__}: {str(problem)[:200]}"),
     }
     batch.dead_letters.append(row)
 

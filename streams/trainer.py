@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from clv.errors import BrokerError, EventError, StoreConflict, StoreUnavailable
+from clv.masking import logged_id
 from clv.outcomes import ExampleTopicEvent, ModelAnnounced, rfc3339
 from clv.rules import DAY_MS
 from clv.topics import TRAINING_EXAMPLES
@@ -224,7 +225,14 @@ class Trainer:
         except (msgspec.MsgspecError, UnicodeDecodeError, EventError) as problem:
             # The sink, which reads the same topic, makes a dead letter of it.
             self._metrics.unreadable.inc()
-            log.error("example cannot be read", partition=partition, offset=record.offset, problem=str(problem))  # noqa: TRY400  # the traceback says nothing more
+            log.error(  # noqa: TRY400  # the traceback says nothing more
+                "example cannot be read",
+                topic=TRAINING_EXAMPLES,
+                partition=partition,
+                offset=record.offset,
+                event_id=logged_id(record.headers),
+                problem=type(problem).__name__,
+            )
 
     def _timed_work(self, examples: Sequence[TrainingExample]) -> Publication:
         with self._metrics.step():

@@ -15,7 +15,7 @@ class CallersLogging(Worker):
     """Faust's worker process, without Faust's logging: that stays as the caller set it up."""
 
     def _setup_logging(self) -> None:
-        pass
+        self.spinner = None  # it writes to the terminal, or into the first line of a log
 
 
 def run() -> None:

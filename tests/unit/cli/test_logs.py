@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import TYPE_CHECKING
 
+import pytest
 import structlog
 
 from cli import logs
 from clv.settings import Settings
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def test_json_lines_carry_level_name_and_fields(capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,3 +73,15 @@ def test_kafka_python_never_prints_its_settings() -> None:
     logs.configure(Settings(log_level="debug"))
     assert logging.getLogger("kafka").level == logging.ERROR
     assert logging.getLogger("aiokafka").level == logging.DEBUG
+
+
+@pytest.mark.parametrize("name", ["aiokafka.conn", "sqlalchemy.engine.Engine"])
+def test_no_library_writes_out_records(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Those that put whole records and rows into their debug lines keep silent there, and warn as before."""
+    logs.configure(Settings(log_level="debug"))
+    logging.getLogger(name).debug("Row %r", ("jane@example.org",))
+    logging.getLogger(name).warning("connection lost")
+
+    said = capsys.readouterr().err
+    assert "jane" not in said
+    assert "connection lost" in said

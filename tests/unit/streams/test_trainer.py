@@ -48,6 +48,7 @@ class Read(NamedTuple):
 
     offset: int
     value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 class ExamplesTopic:
