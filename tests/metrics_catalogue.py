@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,7 +20,7 @@ from storage.schema import upgrade
 from tests.contract.api.trading import fill
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from prometheus_client import CollectorRegistry
 
@@ -37,27 +37,27 @@ class Described(NamedTuple):
     meaning: str
 
 
-def registries(folder: Path) -> dict[str, CollectorRegistry]:
-    """Return each role's registry; the API's stands over a filled database in a folder."""
-    url = f"sqlite:///{folder / 'clv.db'}"
-    upgrade(url)
-    with closing(Database(url)) as database:
-        fill(database)
-        api = Figures(make_context(Settings(), database, lambda: 0.0)).registry
-        _ = list(api.collect())
-    return {
-        "worker": WorkerMetrics(make_registry("worker")).registry,
-        "sink": SinkMetrics(make_registry("sink")).registry,
-        "trainer": TrainerMetrics(make_registry("trainer")).registry,
-        "ads": AdsMetrics("file", make_registry("ads")).registry,
-        "api": api,
-    }
+@contextmanager
+def registries() -> Iterator[dict[str, CollectorRegistry]]:
+    """Give each role's registry; the API's stands over a filled database."""
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{Path(folder) / 'clv.db'}"
+        upgrade(url)
+        with closing(Database(url)) as database:
+            fill(database)
+            yield {
+                "worker": WorkerMetrics(make_registry("worker")).registry,
+                "sink": SinkMetrics(make_registry("sink")).registry,
+                "trainer": TrainerMetrics(make_registry("trainer")).registry,
+                "ads": AdsMetrics("file", make_registry("ads")).registry,
+                "api": Figures(make_context(Settings(), database, lambda: 0.0)).registry,
+            }
 
 
 def catalogue() -> dict[str, list[Described]]:
     """Return each role's metrics, in the order of the registry, without those of the process (``process_…``)."""
-    with tempfile.TemporaryDirectory() as folder:
-        return {role: list(_described(found)) for role, found in registries(Path(folder)).items()}
+    with registries() as found:
+        return {role: list(_described(registry)) for role, registry in found.items()}
 
 
 def samples(metric: Described) -> set[str]:

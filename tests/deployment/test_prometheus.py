@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from prometheus_client import generate_latest
 from ruamel.yaml import YAML
 
 from tests.conftest import ROOT
 from tests.deployment import queries
 from tests.docs import pages
-from tests.metrics_catalogue import catalogue, samples
+from tests.metrics_catalogue import ROLES, catalogue, registries, samples
 
 if TYPE_CHECKING:
     from tests.metrics_catalogue import Described
@@ -104,6 +105,18 @@ def test_every_alert_is_tried_both_ways() -> None:
     tried = [(each["alertname"], bool(each["exp_alerts"])) for trial in trials for each in trial["alert_rule_test"]]
 
     assert set(tried) == {(rule["alert"], fires) for rule in RULES for fires in (False, True)}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_promtool_finds_nothing_to_say_of_the_names(role: str) -> None:
+    """What a role serves is in Prometheus's format, with names, units and help as its conventions want them."""
+    if not Path(PROMTOOL).exists():
+        pytest.skip("no promtool: make promtool")
+    with registries() as found:
+        served = generate_latest(found[role])
+    done = subprocess.run([PROMTOOL, "check", "metrics"], input=served, capture_output=True, check=False)
+
+    assert (done.returncode, (done.stdout + done.stderr).decode()) == (0, "")
 
 
 def test_promtool_agrees() -> None:
