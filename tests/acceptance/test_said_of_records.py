@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import urllib.request
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -85,13 +86,28 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-@pytest.mark.embedded
+@pytest.fixture(
+    params=[
+        pytest.param("embedded", marks=pytest.mark.embedded),
+        pytest.param("kafka", marks=(pytest.mark.kafka, pytest.mark.postgres)),
+    ]
+)
+def servers(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Settings of the servers: embedded broker and SQLite, or Kafka and PostgreSQL."""
+    if request.param == "embedded":
+        return {}
+    broker, database_url = (str(request.getfixturevalue(name)) for name in ("kafka_bootstrap", "postgres_database"))
+    return {"broker": broker, "database_url": database_url}
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-def test_logs_and_metrics_tell_where_and_why_and_of_nobody(tmp_path: Path) -> None:
+def test_logs_and_metrics_tell_where_and_why_and_of_nobody(tmp_path: Path, servers: dict[str, str]) -> None:
     """Each record that cannot be used has a line with its place and id; no log line, no figure names the person."""
-    settings = Settings(
-        data_dir=tmp_path, log_format="json", log_level="debug", metrics_port=_free_ports(4), ads_window_ms=1_000
+    settings = replace(
+        Settings(data_dir=tmp_path, log_format="json", log_level="debug", ads_window_ms=1_000),
+        metrics_port=_free_ports(4),
+        **servers,
     )
     bad = _refused()
     with Topology(settings) as topology:
