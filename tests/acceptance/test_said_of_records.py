@@ -6,7 +6,6 @@ import asyncio
 import json
 import socket
 import urllib.request
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -92,7 +91,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
         pytest.param("kafka", marks=(pytest.mark.kafka, pytest.mark.postgres)),
     ]
 )
-def servers(request: pytest.FixtureRequest) -> dict[str, str]:
+def servers(request: pytest.FixtureRequest) -> dict[str, Any]:
     """Settings of the servers: embedded broker and SQLite, or Kafka and PostgreSQL."""
     if request.param == "embedded":
         return {}
@@ -102,12 +101,15 @@ def servers(request: pytest.FixtureRequest) -> dict[str, str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-def test_logs_and_metrics_tell_where_and_why_and_of_nobody(tmp_path: Path, servers: dict[str, str]) -> None:
+def test_logs_and_metrics_tell_where_and_why_and_of_nobody(tmp_path: Path, servers: dict[str, Any]) -> None:
     """Each record that cannot be used has a line with its place and id; no log line, no figure names the person."""
-    settings = replace(
-        Settings(data_dir=tmp_path, log_format="json", log_level="debug", ads_window_ms=1_000),
-        metrics_port=_free_ports(4),
+    settings = Settings(
+        data_dir=tmp_path,
         **servers,
+        log_format="json",
+        log_level="debug",
+        metrics_port=_free_ports(4),
+        ads_window_ms=1_000,
     )
     bad = _refused()
     with Topology(settings) as topology:
@@ -122,6 +124,11 @@ def test_logs_and_metrics_tell_where_and_why_and_of_nobody(tmp_path: Path, serve
             lambda: all(event in logs[role].read_text(encoding="utf-8") for event, (_, role) in LINES.items()),
             seconds=30,
             what="every role has said what it cannot read",
+        )
+        # Where partitions stand is looked up every five seconds.
+        worker = f"http://127.0.0.1:{settings.metrics_port}/metrics"
+        wait_until(
+            lambda: 'clv_worker_lag_records{partition="0"} 0.0' in _read(worker), seconds=30, what="the lag is shown"
         )
         pages = {
             name: _read(f"http://127.0.0.1:{settings.metrics_port + place}/metrics")
@@ -146,6 +153,5 @@ def test_logs_and_metrics_tell_where_and_why_and_of_nobody(tmp_path: Path, serve
         )
     assert 'clv_sink_dead_letters_total{reason="undecodable",source="outputs"} 4.0' in pages["sink"]
     assert "clv_trainer_unreadable_examples_total 1.0" in pages["trainer"]
-    assert 'clv_worker_lag_records{partition="0"} 0.0' in pages["worker"]
     everything = pages | {role: path.read_text(encoding="utf-8") for role, path in logs.items()}
     assert [name for name, text in everything.items() if DOMAIN in text or "jane" in text] == []
