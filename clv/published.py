@@ -13,6 +13,7 @@ SCORER_NAME = "scorer"
 POLICY_NAME = "segment-policy"
 ENSEMBLE_NAME = "ensemble"
 _SEQUENCE_DIGITS = 6
+LAST_SEQUENCE = 10**_SEQUENCE_DIGITS - 1
 
 
 def version_of(sequence: int, digest: str) -> str:

@@ -254,6 +254,10 @@ class Learner:
             most_minor=self._most_minor,
         ).named()
 
+    def count_on(self, sequence: int) -> None:
+        """Number what is given out from here on behind a sequence that somebody else has come to."""
+        self._sequence = max(self._sequence, sequence)
+
     def measure_importance(self, snapshot: ScorerSnapshot, ensemble: Ensemble | None, examples: ExampleArrays) -> None:
         """Measure what a snapshot of this learner looks at, see ``importance.measure``; few examples change nothing."""
         self._importance = importance.measure(snapshot, ensemble, examples) or self._importance

@@ -21,7 +21,7 @@ from storage import tables
 from storage.dialect import add_up
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -93,42 +93,31 @@ def month_of(moment_ms: int) -> str:
     return _day_of(moment_ms)[:7]
 
 
-def keep_totals(
-    connection: Connection, rows: Mapping[str, Row], erased: Iterable[str], scores: Iterable[Row] = ()
-) -> None:
-    """Take the customers' rows as they are out of the sums and put the new ones in; call it before they are written.
+def keep_totals(connection: Connection, history: Iterable[tuple[str, Row | None]]) -> None:
+    """Take customers' rows as they are out of the sums and put the new ones in; call it before they are written.
 
     Parameters
     ----------
-    rows
-        The new rows by customer_id.
-    erased
-        Customers whose rows go, before the new ones come.
-    scores
-        The scores on the way to the new rows, in their order: each counts what it changed on its own day. A customer
-        without any is taken from the old row to the new one at once.
+    history
+        Customers and their new rows, None where a customer is erased, in the order in which it happened: each row
+        counts on its own day what it changed.
 
     Notes
     -----
-    Some ten microseconds a customer, three a score. Rows are summed by all that they share first, and by each dimension
-    of it afterwards: there are far fewer combinations than rows.
+    Some ten microseconds a customer, three a row. Rows are summed by all that they share first, and by each dimension
+    of it afterwards: there are far fewer combinations than rows. However a history is cut into batches, the sums end
+    alike: so a database made again from the topics has the same.
     """
-    gone = set(erased)
-    changed = [*rows, *(customer_id for customer_id in gone if customer_id not in rows)]
-    steps: defaultdict[str, list[Row]] = defaultdict(list)
-    for score in scores:
-        steps[score["customer_id"]].append(score)
+    steps: defaultdict[str, list[_Held | None]] = defaultdict(list)
+    for customer_id, row in history:
+        steps[customer_id].append(None if row is None else _Held(*map(row.__getitem__, _Held._fields)))
+    changed = list(steps)
     change = _Change()
     for start in range(0, len(changed), _CHUNK):
         customer_ids = changed[start : start + _CHUNK]
         before = _rows(connection, customer_ids)
         for customer_id in customer_ids:
-            old, new = before.get(customer_id), rows.get(customer_id)
-            if old is not None and (new is None or customer_id in gone):
-                change.leave(old)
-                old = None
-            if new is not None:
-                change.come(old, _Held(*(new[name] for name in _Held._fields)), steps.get(customer_id, ()))
+            change.pass_through(before.get(customer_id), steps[customer_id])
     _write(connection, change.sums())
 
 
@@ -140,37 +129,34 @@ class _Change:
         self._levels: _Sums = {}
         self._moves: _Sums = {}
 
-    def leave(self, old: _Held) -> None:
-        """Take a customer out who is to be gone."""
-        figures = _minus(_NOTHING, _figures(*old[-6:]))
-        self._stand(old, figures)
-        _add(self._moves, (old.partition, _day_of(old.as_of_ms), old.first_order_ms // DAY_MS), figures)
-
-    def come(self, old: _Held | None, new: _Held, steps: Sequence[Row]) -> None:
-        """Put a customer in, or in another place than before."""
-        was, now = _figures(*old[-6:]) if old else _NOTHING, _figures(*new[-6:])
-        if old is not None and _shared(old) == _shared(new):
-            _add(self._shared, _shared(new), _minus(now, was))
+    def pass_through(self, before: _Held | None, steps: Sequence[_Held | None]) -> None:
+        """Take a customer from one row (None: not there) through others to the last."""
+        held = before
+        for step in steps:
+            self._move(held, step)
+            held = step
+        if before is not None and held is not None and _shared(before) == _shared(held):
+            _add(self._shared, _shared(held), _minus(_figures_of(held), _figures_of(before)))
         else:
-            if old is not None:
-                _add(self._shared, _shared(old), _minus(_NOTHING, was))
-            _add(self._shared, _shared(new), now)
-        if old is not None:
-            _add(self._levels, (old.partition, level_of(old.clv_minor)), _minus(_NOTHING, was))
-        _add(self._levels, (new.partition, level_of(new.clv_minor)), now)
-        for step in steps[:-1]:  # the last one is the new row
-            reached = _figures(*(step[name] for name in _Held._fields[-6:]))
-            self._move(new, step["as_of_ms"], was, reached)
-            was = reached
-        self._move(new, new.as_of_ms, was, now)
+            self._stand(_shared, self._shared, before, held)
+        self._stand(_level, self._levels, before, held)
 
-    def _stand(self, row: _Held, figures: _Figures) -> None:
-        _add(self._shared, _shared(row), figures)
-        _add(self._levels, (row.partition, level_of(row.clv_minor)), figures)
+    @staticmethod
+    def _stand(
+        place_of: Callable[[_Held], tuple[Any, ...]], sums: _Sums, before: _Held | None, held: _Held | None
+    ) -> None:
+        if before is not None:
+            _add(sums, place_of(before), _minus(_NOTHING, _figures_of(before)))
+        if held is not None:
+            _add(sums, place_of(held), _figures_of(held))
 
-    def _move(self, row: _Held, as_of_ms: int, was: _Figures, now: _Figures) -> None:
-        if was != now:
-            _add(self._moves, (row.partition, _day_of(as_of_ms), row.first_order_ms // DAY_MS), _minus(now, was))
+    def _move(self, old: _Held | None, new: _Held | None) -> None:
+        """Count what a step changed on the day of its row; who is erased leaves on the day of the last row."""
+        of = new or old
+        was, now = _figures_of(old), _figures_of(new)
+        if of is not None and was != now:
+            place = (of.partition, _day_of(of.as_of_ms), of.first_order_ms // DAY_MS)
+            _add(self._moves, place, _minus(now, was))
 
     def sums(self) -> dict[Place, _Figures]:
         """Return what is to be added, by place."""
@@ -193,6 +179,10 @@ class _Change:
         return sums
 
 
+def _level(row: _Held) -> tuple[int, int]:
+    return row.partition, level_of(row.clv_minor)
+
+
 def _shared(row: _Held) -> tuple[int, str, str, str, str, str]:
     month = month_of(row.first_order_ms)
     return row.partition, row.segment or "", row.acquisition_source, row.campaign_type, row.confidence, month
@@ -208,6 +198,10 @@ def _minus(figures: _Figures, others: _Figures) -> _Figures:
 
 
 _NOTHING: _Figures = (0,) * len(MEASURES)
+
+
+def _figures_of(row: _Held | None) -> _Figures:
+    return _NOTHING if row is None else _figures(*row[-6:])
 
 
 def _figures(orders: int, revenue: int, refunded: int, clv: int, lower: int, upper: int) -> _Figures:
@@ -231,9 +225,8 @@ def _write(connection: Connection, sums: Mapping[Place, _Figures]) -> None:
     ]
     add_up(connection, tables.totals, rows)
     # A name that nobody bears any more must not stay: hostile input could bring ever new ones.
-    standing = tables.totals.c.dimension.in_(("source", "campaign"))
-    if any(place.dimension in ("source", "campaign") and figures[0] < 0 for place, figures in sums.items()):
-        connection.execute(delete(tables.totals).where(standing, tables.totals.c.customers == 0))
+    if any(figure < 0 for figures in sums.values() for figure in figures):
+        connection.execute(delete(tables.totals).where(*(tables.totals.c[name] == 0 for name in MEASURES)))
 
 
 def keep_moves(connection: Connection, changes: Iterable[Row]) -> None:

@@ -36,6 +36,8 @@ class SinkBatch:
     erased
         Key by customer_id of those whose tombstone came: what they had before goes. The batch's own ``scores`` hold
         none from before.
+    history
+        What came of customers, in order: a customer's new row, None for a tombstone.
     states
         Rows of the worker's table by partition and key; ``None`` deletes.
     """
@@ -44,6 +46,7 @@ class SinkBatch:
     reached: dict[Place, Position] = field(default_factory=dict)
     customers: dict[str, Row] = field(default_factory=dict)
     erased: dict[str, bytes] = field(default_factory=dict)
+    history: list[tuple[str, Row | None]] = field(default_factory=list)
     scores: list[Row] = field(default_factory=list)
     segment_changes: list[Row] = field(default_factory=list)
     budget_signals: list[Row] = field(default_factory=list)

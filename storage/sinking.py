@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import BigInteger, LargeBinary, bindparam, delete, func, literal, select, tuple_, update
 
 from clv.errors import StoreConflict
+from clv.state import is_erased
 from storage import tables
 from storage.aggregates import ACTIVITY_BUCKET_MS, keep_activity, keep_moves, keep_totals
 from storage.batch import Place, Position
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from storage.engine import Database
 
 _LAST_MS = 2**63 - 1
+_OWN = b"\x00"
+"""What a key begins with that is no customer's."""
 
 
 def load_positions(database: Database, topics: Collection[str]) -> dict[Place, Position]:
@@ -55,7 +58,7 @@ def write_batch(database: Database, batch: SinkBatch) -> None:
     """
     with database.writing() as connection:
         _check_positions(connection, batch.expected)
-        keep_totals(connection, batch.customers, batch.erased, batch.scores)
+        keep_totals(connection, batch.history)
         _erase(connection, batch.erased)
         _insert(connection, batch)
         _count_activity(connection, batch)
@@ -182,10 +185,14 @@ def _sweep(connection: Connection, batch: SinkBatch) -> None:
     """Delete what erased customers left in the other topics.
 
     Those topics have no common order with the tombstone's, so a row from before it can come after it. A row is from
-    before when no score that remains is as old: a new life begins with a score. A deleted state row is swept too,
-    because whatever the worker emitted before it is in the database by then.
+    before when no score that remains is as old: a new life begins with a score. When a state row comes that is deleted
+    or tells of an erasure, it is done again: whatever the worker emitted before it is in the database by then.
     """
-    deleted = {key.decode(errors="replace") for (_, key), row in batch.states.items() if row is None}
+    deleted = {
+        key.decode(errors="replace")
+        for (_, key), row in batch.states.items()
+        if row is None or (not key.startswith(_OWN) and is_erased(row))
+    }
     gone = [{"erased": customer_id} for customer_id in sorted(deleted.union(batch.erased)) if "\x00" not in customer_id]
     if not gone:
         return
@@ -197,7 +204,19 @@ def _sweep(connection: Connection, batch: SinkBatch) -> None:
     for table in (tables.segment_changes, tables.training_examples):
         of_customer = table.c.customer_id == bindparam("erased")
         connection.execute(delete(table).where(of_customer, table.c.as_of_ms < begun), gone)
-    keys = [{"key": key, "json_id": json_text(customer_id)} for customer_id, key in batch.erased.items()]
-    if keys:
-        named = letter_names(connection, bindparam("key", type_=LargeBinary), bindparam("json_id", type_=LargeBinary))
-        connection.execute(delete(tables.dead_letters).where(named), keys)
+    _sweep_letters(connection, batch.erased, {row["erased"] for row in gone} - batch.erased.keys())
+
+
+def _sweep_letters(connection: Connection, erased: dict[str, bytes], again: set[str]) -> None:
+    """Delete the dead letters of customers whose tombstone came, and once more of those erased before.
+
+    Who has come back may have new ones, which nothing tells from the old: they keep theirs.
+    """
+    stored = tables.customers.c.customer_id
+    back = set(connection.execute(select(stored).where(stored.in_(again))).scalars()) if again else set()
+    keys = erased | {customer_id: customer_id.encode() for customer_id in again - back}
+    if not keys:
+        return
+    named = letter_names(connection, bindparam("key", type_=LargeBinary), bindparam("json_id", type_=LargeBinary))
+    rows = [{"key": key, "json_id": json_text(customer_id)} for customer_id, key in keys.items()]
+    connection.execute(delete(tables.dead_letters).where(named), rows)

@@ -15,7 +15,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 
 from clv.outcomes import ModelAnnounced
-from clv.published import POLICY_NAME, SCORER_NAME, sequence_of
+from clv.published import LAST_SEQUENCE, POLICY_NAME, SCORER_NAME, sequence_of
 from clv.topics import MODELS
 from models.loading import Loader
 from storage.artifacts import StoredArtifacts
@@ -94,6 +94,9 @@ class PublishedModels:
         if loaded.newest_sequence < sequence:
             # Only a row older than what storage.pruning keeps, or an emptied store, can ask for it.
             log.warning("the store no longer holds these models, repeated outputs may differ", sequence=sequence)
+        if not loaded.newest_sequence and sequence:
+            # After a loss of the database: what has been learned anew is numbered higher, and better than nothing.
+            loaded = self._loader.load(LAST_SEQUENCE)
         return loaded.judgement
 
 

@@ -151,6 +151,7 @@ def _add_score(batch: SinkBatch, record: SinkRecord, _: Mapping[str, str]) -> No
     }
     row = _storable(shared | customer)
     batch.customers[row["customer_id"]] = row
+    batch.history.append((row["customer_id"], row))
     batch.scores.append({"event_id": row["score_event_id"], **{name: row[name] for name in shared}})
 
 
@@ -159,6 +160,7 @@ def _add_tombstone(batch: SinkBatch, record: SinkRecord) -> None:
         raise ValueError("a tombstone has no key")
     customer_id = _without_nul(record.key.decode())
     batch.erased[customer_id] = record.key
+    batch.history.append((customer_id, None))
     if batch.customers.pop(customer_id, None):
         batch.scores[:] = [row for row in batch.scores if row["customer_id"] != customer_id]
 

@@ -35,6 +35,7 @@ from streams.heartbeat import heartbeat
 from streams.histories import stored_through_ms
 from streams.maturity import MaturityMerge
 from streams.store_retry import retry_store
+from streams.succession import succeed
 from streams.topics import ensure_topics
 from streams.trainer_store import TrainerStore, learn, stored_examples
 from streams.training import Publication
@@ -296,6 +297,7 @@ async def run_trainer(settings: Settings, stop: asyncio.Event) -> None:
         with served(settings, metrics.registry):
             await retry_store(stop, upgrade, settings.sql_url)
             store = TrainerStore(settings, database, installed_models())
+            await succeed(settings, store, stop)
             await _learn(settings, store, ids[TRAINING_EXAMPLES], stop, metrics)
     except StoreUnavailable:
         # Once told to stop, nobody waits for a database.

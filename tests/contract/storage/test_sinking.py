@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 
 from clv import topics
 from clv.errors import StoreConflict
+from clv.state import CustomerState, Row, encode_row
 from storage import tables
 from storage.batch import Position, SinkBatch
 from storage.sinking import load_positions, write_batch
@@ -163,17 +164,23 @@ def test_a_customer_may_come_back_after_erasure(database: Database) -> None:
     assert _count(database, tables.training_examples) == 0
 
 
-def test_what_comes_after_the_tombstone_is_swept_with_the_state_row(database: Database) -> None:
-    """A segment change from before the erasure that is read after the tombstone goes when the state row goes."""
+@pytest.mark.parametrize(
+    "row", [None, encode_row(Row(CustomerState(erased_ms=5)), 1)], ids=["deleted", "tells of the erasure"]
+)
+def test_what_comes_after_the_tombstone_is_swept_with_the_state_row(database: Database, row: bytes | None) -> None:
+    """What is from before the erasure and read after the tombstone goes when the state row that says so comes."""
     outputs = OutputTopics()
     outputs.score("e1", "c1")
     outputs.tombstone("c1")
     write_batch(database, outputs.batch())
     late = OutputTopics()
     late.change("s1", "c1")
-    late.state(b"c1", None)
+    late.example("x1", "c1")
+    late.dead_letter(3)
+    late.state(b"c1", row)
     write_batch(database, late.batch())
-    assert _count(database, tables.segment_changes) == 0
+    swept = (tables.segment_changes, tables.training_examples, tables.dead_letters)
+    assert [_count(database, table) for table in swept] == [0, 0, 0]
 
 
 def test_state_rows_follow_the_changelog(database: Database) -> None:

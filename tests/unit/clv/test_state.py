@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from clv.state import (
     due_of,
     encode_row,
     incarnation_code,
+    is_erased,
     pack_floats,
     unpack_floats,
 )
@@ -44,6 +46,13 @@ def test_a_position_in_another_incarnation_means_nothing() -> None:
     """Once the topic was made anew, no record counts as applied; the state stays."""
     row = encode_row(Row(STATE, 9, 5), incarnation_code("old"))
     assert Row(STATE, -1, 5) == decode_row(row, incarnation_code("new"))
+
+
+def test_a_row_tells_of_an_erasure() -> None:
+    """Only a customer that was erased at some time counts as such; bytes that are no row tell nothing."""
+    assert not is_erased(encode_row(Row(STATE, 9, 5), 1))
+    assert is_erased(encode_row(Row(msgspec.structs.replace(STATE, erased_ms=0), 9, 5), 1))
+    assert not is_erased(b"none")
 
 
 def test_a_row_shares_nothing_with_another() -> None:

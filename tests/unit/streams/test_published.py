@@ -76,6 +76,14 @@ def test_a_new_version_counts_once_it_is_loaded(settings: Settings, database: Da
     assert models.latest_sequence() == 3
 
 
+def test_after_a_loss_what_was_learned_anew_answers(settings: Settings, database: Database) -> None:
+    """A row names a sequence of which the store has nothing at all: what has come since serves for it."""
+    publish(database, 9, 900)
+    assert high_of(PublishedModels(settings, database), 7) == 900
+    publish(database, 6, 600)
+    assert high_of(PublishedModels(settings, database), 7) == 600
+
+
 def test_what_was_newest_then_can_be_had_again(settings: Settings, database: Database) -> None:
     """A worker that starts later finds, for a sequence, what was published up to it."""
     for sequence in range(1, 8):
