@@ -36,6 +36,8 @@ COMMANDS: dict[str, str] = {
     "topics": "cli.topics",
     "migrate": "cli.migrate",
     "forget": "cli.forget",
+    "backup": "cli.backup",
+    "restore": "cli.restore",
     "bench": "cli.bench",
     "chaos": "cli.chaos",
     "doctor": "cli.doctor",

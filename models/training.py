@@ -116,6 +116,11 @@ class Learner:
         self._importance = given.importance
 
     @property
+    def sequence(self) -> int:
+        """Number of what was given out last; 0 before anything was."""
+        return self._sequence
+
+    @property
     def learned_count(self) -> int:
         """How many examples were learnt."""
         return self._prequential.example_count

@@ -101,6 +101,23 @@ class Database:
             yield connection
 
     @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Give a connection that reads all tables as they were at one moment, and blocks no writer.
+
+        Raises
+        ------
+        StoreUnavailable
+            When the database cannot be reached or is busy; a retry may help.
+        StoreError
+            When it refuses for good.
+        """
+        with self._connection() as connection:
+            if not self.is_sqlite:
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
+
+    @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Give a connection in a transaction that is committed at the end, or rolled back when the block raises.
 

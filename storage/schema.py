@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from alembic import command
@@ -17,7 +18,7 @@ from storage.engine import BUSY_SECONDS, Database
 from storage.failures import translate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from sqlalchemy import Connection
@@ -95,7 +96,63 @@ def downgrade(url: str, revision: str = "base") -> None:
         database.close()
 
 
+@contextmanager
+def rebuilding(url: str, revision: str, *, check: Callable[[Connection], None]) -> Iterator[Connection]:
+    """Give a connection to empty tables as of a revision; at the end they become this build's, all in one transaction.
+
+    Parameters
+    ----------
+    url
+        Whose tables go, with what is in them. An SQLite file is made where there is none.
+    revision
+        A revision that this build knows.
+    check
+        Looks at the database before anything is dropped; raises to refuse.
+
+    Raises
+    ------
+    StoreUnavailable
+        When the database cannot be reached or is busy; a retry may help.
+    StoreError
+        When a newer build has migrated it.
+    """
+    database = Database(url)
+    try:
+        if database.file:
+            _create_file(database.file, database.location)
+        with _configured(database) as (connection, configuration):
+            check(connection)
+            command.downgrade(configuration, "base")
+            command.upgrade(configuration, revision)
+            yield connection
+            command.upgrade(configuration, "head")
+    finally:
+        database.close()
+
+
+def current_revision(connection: Connection) -> str:
+    """Return the revision that a database's tables are of; empty where there are none.
+
+    Raises
+    ------
+    StoreError
+        When it is a newer build's.
+    """
+    return _revision(connection) or ""
+
+
+def is_known_revision(revision: str) -> bool:
+    """Tell whether this build has migrations up to a revision."""
+    return revision in {script.revision for script in _scripts().walk_revisions()}
+
+
 def _migrate(database: Database, run: Callable[[Config], None]) -> None:
+    with _configured(database) as (_, configuration):
+        run(configuration)
+
+
+@contextmanager
+def _configured(database: Database) -> Iterator[tuple[Connection, Config]]:
     with database.writing() as connection:
         if not database.is_sqlite:
             # SQLite's writing transaction is a lock already.
@@ -103,12 +160,12 @@ def _migrate(database: Database, run: Callable[[Config], None]) -> None:
         _revision(connection)
         configuration = _configuration()
         configuration.attributes["connection"] = connection
-        run(configuration)
+        yield connection, configuration
 
 
 def _revision(connection: Connection) -> str | None:
     found = MigrationContext.configure(connection).get_current_revision()
-    if found is not None and found not in {script.revision for script in _scripts().walk_revisions()}:
+    if found is not None and not is_known_revision(found):
         raise StoreError(
             f"the database is at schema revision {found}, which this build does not know",
             "a newer build has migrated it: run that one, or name another database",

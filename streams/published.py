@@ -92,10 +92,9 @@ class PublishedModels:
     def _load(self, sequence: int) -> Judgement:
         loaded = self._loader.load(sequence)
         if loaded.newest_sequence < sequence:
-            # Only a row older than what storage.pruning keeps, or an emptied store, can ask for it.
+            # A row older than what storage.pruning keeps asks for it, or one of before the database was lost or
+            # restored: then what was learned again is numbered higher, and better than what is older still.
             log.warning("the store no longer holds these models, repeated outputs may differ", sequence=sequence)
-        if not loaded.newest_sequence and sequence:
-            # After a loss of the database: what has been learned anew is numbered higher, and better than nothing.
             loaded = self._loader.load(LAST_SEQUENCE)
         return loaded.judgement
 

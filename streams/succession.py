@@ -1,4 +1,4 @@
-"""A trainer whose database was lost: what it learns anew comes behind what its predecessor had announced.
+"""A trainer whose database was lost or restored: what it learns again comes behind what had been announced.
 
 Workers adopt nothing that is numbered lower than what they have adopted; so the topics say from where to count on. Who
 has what share of the budget is not proposed again either, unless it has moved since.
@@ -58,20 +58,19 @@ def predecessor(announcements: Iterable[bytes | None], proposals: Iterable[bytes
 
 
 async def succeed(settings: Settings, store: TrainerStore, stop: asyncio.Event) -> None:
-    """Where SQL has no trainer and the topics have one: wait until the sink has stored them, and count on from there.
+    """Where the topics are ahead of SQL's trainer: wait until the sink has stored them, and count on from there.
 
     Raises
     ------
     StoreUnavailable
         When ``stop`` was set while the database was unavailable.
     """
-    await retry_store(stop, store.load)
-    if store.state().learner:
-        return
     found = predecessor(await _values(settings, MODELS), await _values(settings, BUDGET_SIGNALS))
-    if not found.sequence:
+    await retry_store(stop, store.load)
+    behind = store.training().learner.sequence
+    if found.sequence <= behind:
         return
-    log.warning("the database was lost: learning anew from the topics", behind_sequence=found.sequence)
+    log.warning("the database was lost or restored: learning again", stored=behind, announced=found.sequence)
     await _await_sink(settings, store.database, stop)
     if not stop.is_set():
         await retry_store(stop, _begin, store, found)
@@ -82,6 +81,7 @@ def _begin(store: TrainerStore, found: Predecessor) -> None:
     training.learner.count_on(found.sequence)
     training.state.learner = training.learner.to_state()
     training.state.signals = found.signals
+    training.state.outbox = []  # what was the last once must not come after what has been announced since
     try:
         store.save(training, Publication([], []))
     except StoreConflict:

@@ -76,12 +76,14 @@ def test_a_new_version_counts_once_it_is_loaded(settings: Settings, database: Da
     assert models.latest_sequence() == 3
 
 
-def test_after_a_loss_what_was_learned_anew_answers(settings: Settings, database: Database) -> None:
-    """A row names a sequence of which the store has nothing at all: what has come since serves for it."""
+def test_after_a_loss_what_was_learned_again_answers(settings: Settings, database: Database) -> None:
+    """A row names a sequence that the store has lost, whether or not it has older ones: the newest serves for it."""
     publish(database, 9, 900)
     assert high_of(PublishedModels(settings, database), 7) == 900
     publish(database, 6, 600)
-    assert high_of(PublishedModels(settings, database), 7) == 600
+    assert high_of(PublishedModels(settings, database), 7) == 900
+    publish(database, 7, 700)
+    assert high_of(PublishedModels(settings, database), 7) == 700
 
 
 def test_what_was_newest_then_can_be_had_again(settings: Settings, database: Database) -> None:
