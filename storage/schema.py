@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 _LOCK = 0x434C565343484D  # any number that other programs in the same PostgreSQL database do not use
 
 
-def upgrade(url: str) -> None:
-    """Create the database's tables or bring them up to date; does nothing where they are.
+def upgrade(url: str, revision: str = "head") -> None:
+    """Create the database's tables or bring them up to date, or to a later revision; does nothing where they are.
 
     Several processes may call it at once: one migrates, the others wait for it. For SQLite it makes the file and its
     directory. PostgreSQL's database itself must exist.
@@ -45,7 +45,7 @@ def upgrade(url: str) -> None:
             _create_file(database.file, database.location)
         if is_current(database):
             return
-        _migrate(database, lambda configuration: command.upgrade(configuration, "head"))
+        _migrate(database, lambda configuration: command.upgrade(configuration, revision))
     finally:
         database.close()
 
@@ -141,9 +141,14 @@ def current_revision(connection: Connection) -> str:
     return _revision(connection) or ""
 
 
+def known_revisions() -> list[str]:
+    """Return the revisions of the tables that this build has migrations for, oldest first."""
+    return [script.revision for script in reversed([*_scripts().walk_revisions()])]
+
+
 def is_known_revision(revision: str) -> bool:
     """Tell whether this build has migrations up to a revision."""
-    return revision in {script.revision for script in _scripts().walk_revisions()}
+    return revision in known_revisions()
 
 
 def _migrate(database: Database, run: Callable[[Config], None]) -> None:

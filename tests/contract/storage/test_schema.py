@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import inspect, text
 
 from clv.errors import StoreError
 from storage.artifacts import Artifact, get_artifact
@@ -16,6 +16,7 @@ from storage.engine import Database
 from storage.learning import LearnerState, load_learner, save_learner
 from storage.schema import downgrade, require_current, upgrade
 from storage.tables import metadata
+from tests.contract.storage.rows import insert_row, rows_of
 from tests.contract.storage.test_cards import card, event
 
 API_TABLES = {"totals", "segment_moves", "feeds", "activity", "heartbeats", "api_keys", "letter_replays"}
@@ -86,42 +87,20 @@ def test_what_was_stored_before_cards_stays(url: str, database: Database) -> Non
     assert get_artifact(database, given.digest) == given.payload
 
 
-def _insert(connection: Connection, table: str, changes: dict[str, object]) -> None:
-    """Insert a row with an empty value in every other column."""
-    empty: dict[str, object] = {
-        "INTEGER": 0,
-        "BIGINT": 0,
-        "FLOAT": 0.0,
-        "DOUBLE PRECISION": 0.0,
-        "BLOB": b"",
-        "BYTEA": b"",
-    }
-    row = {
-        column["name"]: empty.get(str(column["type"]).partition("(")[0], "")
-        for column in inspect(connection).get_columns(table)
-    } | changes
-    names, values = ", ".join(f'"{name}"' for name in row), ", ".join(f":{name}" for name in row)
-    connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({values})"), row)
-
-
-def _rows(connection: Connection, table: str, key: str) -> list[dict[str, object]]:
-    return [dict(row) for row in connection.execute(text(f"SELECT * FROM {table} ORDER BY {key}")).mappings()]
-
-
 def test_without_cards_the_regressions_column_keeps_its_values(url: str, database: Database) -> None:
     """One step back from cards takes cards and events alone; a step up leaves what the regression said."""
     keys = {"customers": "customer_id", "scores": "event_id", "training_examples": "event_id"}
     save_learner(database, "trainer", LearnerState(b"state"), registered=Registered([card(1)], [event(1)]))
     with database.writing() as connection:
         for table, key in keys.items():
-            _insert(connection, table, {key: "a", "glm_minor": 9.25})
-        given = {table: _rows(connection, table, key) for table, key in keys.items()}
+            insert_row(connection, table, {key: "a", "glm_minor": 9.25})
+        given = {table: rows_of(connection, table, key) for table, key in keys.items()}
     downgrade(url, "0002")
     with database.reading() as connection:
-        assert given == {table: _rows(connection, table, key) for table, key in keys.items()}
+        assert given == {table: rows_of(connection, table, key) for table, key in keys.items()}
     upgrade(url)
     with database.reading() as connection:
-        assert given == {table: _rows(connection, table, key) for table, key in keys.items()}
+        assert given == {table: rows_of(connection, table, key) for table, key in keys.items()}
     assert all(row["glm_minor"] == 9.25 for rows in given.values() for row in rows)
     assert (read_cards(database), read_events(database)) == ([], [])
     with database.reading() as connection:
@@ -137,14 +116,14 @@ def test_the_regressions_column_comes_and_goes_with_rows_in_place(url: str) -> N
     with database.writing() as connection:
         for table, key in keys.items():
             for name in ("a", "b"):
-                _insert(connection, table, {key: name, "btyd_minor": 12.5, "clv_minor": 7})
-        before = {table: _rows(connection, table, key) for table, key in keys.items()}
+                insert_row(connection, table, {key: name, "btyd_minor": 12.5, "clv_minor": 7})
+        before = {table: rows_of(connection, table, key) for table, key in keys.items()}
     assert all("glm_minor" not in row for rows in before.values() for row in rows)
 
     upgrade(url)
 
     with database.writing() as connection:
-        after = {table: _rows(connection, table, key) for table, key in keys.items()}
+        after = {table: rows_of(connection, table, key) for table, key in keys.items()}
         for table in keys:
             connection.execute(text(f"UPDATE {table} SET glm_minor = 9.25"))
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
@@ -153,5 +132,5 @@ def test_the_regressions_column_comes_and_goes_with_rows_in_place(url: str) -> N
     downgrade(url, "0001")
 
     with database.reading() as connection:
-        assert before == {table: _rows(connection, table, key) for table, key in keys.items()}
+        assert before == {table: rows_of(connection, table, key) for table, key in keys.items()}
     database.close()

@@ -6,7 +6,6 @@ import json
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-import pytest
 from sqlalchemy import insert
 
 from cli.main import run
@@ -18,6 +17,8 @@ from storage.schema import upgrade
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 COMMANDS = {"backup": "cli.backup", "restore": "cli.restore"}
 
