@@ -1,0 +1,1 @@
+"""Bytes that released versions wrote, and whether today's code reads them."""
