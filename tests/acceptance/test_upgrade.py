@@ -10,7 +10,6 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from cli.topology import Topology
-from clv.settings import Settings
 from storage.archive import restore_archive
 from streams.clients import aiokafka_settings
 from streams.delivery import send_records
@@ -23,6 +22,8 @@ from tests.frozen.test_bytes import expected_totals
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from clv.settings import Settings
 
 
 @pytest.mark.kafka
