@@ -20,6 +20,9 @@ from tests.kafka_topics import delete_topics
 if TYPE_CHECKING:
     from pathlib import Path
 
+FAUST_CRASHED = 1
+"""Exit status of Faust's own worker when one of its services has failed."""
+
 
 @pytest.mark.kafka
 @pytest.mark.slow
@@ -41,7 +44,8 @@ def test_a_recreated_orders_topic_begins_anew_and_customers_stay(kafka_bootstrap
         places = send(settings, [*old[:10], *new, *ticks(settings, "2024-03-05T00:00:00Z")])
         assert min(offset for _, offset in places) == 0
         wait_until(lambda: not worker.is_running, seconds=30, what="the worker ends")
-        assert exit_code_of(worker) == EXIT_FAILED
+        # By its own look at the topic, or because Faust stumbled over the missing one before.
+        assert exit_code_of(worker) in {EXIT_FAILED, FAUST_CRASHED}, topology.roles[0].log_path.read_text()
         wait_until(lambda: is_caught_up(topology), seconds=90, what="the new orders are applied")
 
         expected = {f"c{number}": Totals(1, 1_000) for number in range(20)}
