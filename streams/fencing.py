@@ -72,6 +72,13 @@ class Member(aiokafka.AIOKafkaConsumer):
 
         self._coordinator._do_heartbeat = noted  # noqa: SLF001 - as above
 
+    async def seek_to_committed(self, *partitions: aiokafka.TopicPartition) -> dict[aiokafka.TopicPartition, int | None]:
+        """Seek as aiokafka does, but in the middle of a rebalance, with nothing assigned, seek nothing."""
+        if not partitions and not self.assignment():
+            return {}
+        found: dict[aiokafka.TopicPartition, int | None] = await super().seek_to_committed(*partitions)
+        return found
+
     def note_assignment(self) -> None:
         """Note that the group has just given us partitions."""
         self._heard_at = _now()

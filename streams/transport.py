@@ -183,7 +183,9 @@ class Consumer(driver.Consumer):
                     if fetched:
                         self._begun_at.setdefault(TP(place.topic, place.partition), fetched[0].offset)
                 if not self.flow_active:
-                    await self.perform_seek()
+                    # Taken away meanwhile: the rebalance that took it seeks again once it is through.
+                    with contextlib.suppress(IllegalStateError):
+                        await self.perform_seek()
                 for tp in await self._hand_over(records or {}, active):
                     if not fetcher._stopped.is_set():  # noqa: SLF001 - as above
                         await self._fetch_again(tp)

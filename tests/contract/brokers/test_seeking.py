@@ -14,6 +14,7 @@ from clv.settings import Settings
 from clv.topics import ORDERS
 from streams.broker import EmbeddedBroker
 from streams.clients import aiokafka_settings
+from streams.fencing import Member
 from streams.topics import ensure_topics
 from streams.transport import Consumer
 
@@ -83,6 +84,18 @@ def test_a_partition_taken_away_meanwhile_is_no_failure(tmp_path: Path) -> None:
 
     with EmbeddedBroker(tmp_path):
         asyncio.run(lose(Settings(data_dir=tmp_path, partitions=1)))
+
+
+def test_with_nothing_assigned_there_is_nothing_to_seek(tmp_path: Path) -> None:
+    """In the middle of a rebalance, or before the first, the group has given nothing: the worker must live on."""
+
+    async def seek(settings: Settings) -> Mapping[TopicPartition, int | None]:
+        await ensure_topics(settings)
+        async with Member(group_id=settings.group, **aiokafka_settings(settings)) as client:
+            return await client.seek_to_committed()
+
+    with EmbeddedBroker(tmp_path):
+        assert asyncio.run(seek(Settings(data_dir=tmp_path, partitions=1))) == {}
 
 
 async def _offsets_after_a_seek(settings: Settings, committed: int) -> list[int]:

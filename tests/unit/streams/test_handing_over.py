@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiokafka.errors import IllegalStateError
 from faust.types import TP
 
 from clv.topics import ORDERS
@@ -41,6 +42,7 @@ class Handing(Consumer):
         self.sought: list[dict[TP, int]] = []
         self._begun_at: dict[TP, int] = {}
         self.while_handing: Callable[[], None] = _nothing
+        self.while_seeking: Callable[[], None] = _nothing
         self.callback = self._take
 
     async def sleep(self, seconds: float) -> None:
@@ -48,6 +50,7 @@ class Handing(Consumer):
 
     async def perform_seek(self) -> None:
         """Nothing is committed."""
+        self.while_seeking()
 
     async def _take(self, message: Any) -> None:
         self.handed.append((message.tp, message.value.from_offset, [record.offset for record in message.value.records]))
@@ -140,6 +143,19 @@ def test_records_fetched_while_the_flow_is_suspended_are_fetched_again(consumer:
     consumer.flow_active = False
     hand_over(consumer, {changelog: [SimpleNamespace(offset=n) for n in range(40, 50)]})
     assert (consumer.handed, consumer.sought) == ([], [{changelog: 40}])
+
+
+def test_a_rebalance_in_the_middle_of_a_seek_does_not_end_the_worker(consumer: Handing) -> None:
+    """The client refuses to seek what was just taken away; records fetched before are not handed over."""
+
+    def refuse() -> None:
+        raise IllegalStateError("No current assignment for partition")
+
+    consumer.while_seeking = refuse
+    consumer.flow_active = False
+    consumer._read_offset[FIRST] = 7
+    hand_over(consumer, consumer.fetched(p0=range(7, 9)))
+    assert (consumer.handed, consumer.sought) == ([], [{FIRST: 7}])
 
 
 def test_records_of_a_paused_partition_are_fetched_again(consumer: Handing) -> None:
