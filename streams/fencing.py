@@ -72,7 +72,9 @@ class Member(aiokafka.AIOKafkaConsumer):
 
         self._coordinator._do_heartbeat = noted  # noqa: SLF001 - as above
 
-    async def seek_to_committed(self, *partitions: aiokafka.TopicPartition) -> dict[aiokafka.TopicPartition, int | None]:
+    async def seek_to_committed(
+        self, *partitions: aiokafka.TopicPartition
+    ) -> dict[aiokafka.TopicPartition, int | None]:
         """Seek as aiokafka does, but in the middle of a rebalance, with nothing assigned, seek nothing."""
         if not partitions and not self.assignment():
             return {}

@@ -92,7 +92,8 @@ def test_with_nothing_assigned_there_is_nothing_to_seek(tmp_path: Path) -> None:
     async def seek(settings: Settings) -> Mapping[TopicPartition, int | None]:
         await ensure_topics(settings)
         async with Member(group_id=settings.group, **aiokafka_settings(settings)) as client:
-            return await client.seek_to_committed()
+            found: Mapping[TopicPartition, int | None] = await client.seek_to_committed()
+            return found
 
     with EmbeddedBroker(tmp_path):
         assert asyncio.run(seek(Settings(data_dir=tmp_path, partitions=1))) == {}
