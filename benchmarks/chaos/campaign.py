@@ -166,10 +166,15 @@ def _strike(stage: Stage, kind: str, draw: random.Random, observe: Callable[[str
     observe(kind)
     sent = stage.feeder.sent
     stage.feeder.burst()
-    busy = stage.wait_until(lambda: stage.lag() > 0 and stage.feeder.sent > sent, seconds=60)
-    if busy is None:
+    lag = 0
+
+    def is_busy() -> bool:
+        nonlocal lag
+        lag = stage.lag()
+        return lag > 0 and stage.feeder.sent > sent
+
+    if stage.wait_until(is_busy, seconds=60) is None:
         raise BrokerError("there is no work left to disturb", f"logs: {stage.settings.data_dir / 'logs'}")
-    lag = stage.lag()
     began = time.monotonic()
     KINDS[kind].strike(stage, draw)
     struck_seconds = time.monotonic() - began

@@ -39,6 +39,11 @@ def newest_sequence(database: Database) -> int:
     return max(sequence_of(row.version) for row in read_models(database) if row.name == SCORER_NAME)
 
 
+def await_newer(database: Database, behind: int) -> None:
+    """Wait until a scorer numbered higher is stored: the trainer announces it after it has saved what it learned."""
+    wait_until(lambda: newest_sequence(database) > behind, seconds=60, what=f"a scorer behind {behind} is stored")
+
+
 def check_going_on(settings: Settings, totals: dict[str, Totals], *, behind: int) -> None:
     """Fail unless more orders, in September, come on top of these totals and are scored by models numbered higher."""
     again = list(totals)[::7]

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tenacity
+from sqlalchemy import select
 
 from clv.topics import ORDERS
+from storage import tables
 from storage.overview import summarise
 from streams.admin import group_lag
 from streams.child_process import ChildProcess
@@ -93,8 +95,23 @@ def exit_code_of(process: ChildProcess) -> int | None:
 
 
 def has_caught_up(settings: Settings, database: Database) -> bool:
-    """Tell whether everyone has caught up with all that was sent."""
-    return asyncio.run(measure_lag(settings, database)).is_none
+    """Tell whether everyone has caught up with all that was sent, and what the trainer announces is stored.
+
+    It announces after it has saved how far it has learned: between the two nobody lags behind.
+    """
+    return asyncio.run(measure_lag(settings, database)).is_none and _is_announced(settings, database)
+
+
+def _is_announced(settings: Settings, database: Database) -> bool:
+    kept = TrainerStore(settings, database)
+    kept.load()
+    with database.reading() as connection:
+        stored = {
+            event_id
+            for table in (tables.models, tables.budget_signals)
+            for event_id in connection.execute(select(table.c.event_id)).scalars()
+        }
+    return {event.event_id for event in kept.state().outbox} <= stored
 
 
 def is_caught_up(topology: Topology) -> bool:

@@ -40,9 +40,8 @@ def test_killed_workers_lose_and_double_nothing(
         Topology(settings, workers=2) as topology,
         running(settings, "replay", str(log), "--max-lead", "28d") as replay,
     ):
-        seconds = [_kill(topology, topology.roles[0], at=5_000), _kill(topology, topology.roles[1], at=20_000)]
+        seconds = [_kill(topology, topology.roles[0], at=5_000), _kill(topology, topology.roles[1], at=12_000)]
         record_testsuite_property("killed: caught up after seconds", seconds)
-        assert replay.process.is_running
         replay.finish(seconds=500)
         wait_until(lambda: is_caught_up(topology), seconds=300, what="everyone has caught up")
         record_testsuite_property("killed: seconds", time.monotonic() - began)

@@ -14,7 +14,7 @@ from storage import tables
 from storage.engine import Database
 from storage.schema import upgrade
 from tests.acceptance import dumps
-from tests.acceptance.going_on import SHOP, check_going_on, is_stored, newest_sequence
+from tests.acceptance.going_on import SHOP, await_newer, check_going_on, is_stored, newest_sequence
 from tests.acceptance.processes import has_caught_up, is_caught_up, run, running, wait_until
 from tests.acceptance.sending import Sent, send, ticks
 from tests.acceptance.totals import stored_totals
@@ -57,8 +57,8 @@ def test_topics_alone_give_sql_back(kafka_bootstrap: str, tmp_path: Path) -> Non
 
         with running(settings, "trainer"):
             wait_until(lambda: has_caught_up(settings, database), seconds=120, what="the trainer has learned anew")
+            await_newer(database, sequence)
         assert dumps.dump(database, ["metrics"]) == learned
-        assert newest_sequence(database) > sequence
         _check_proposals(before["budget_signals"], dumps.dump(database, ["budget_signals"])["budget_signals"])
 
     check_going_on(settings, totals, behind=sequence)
