@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check format lock kafka promtool peers screenshots campaign clean setup
+.PHONY: demo test check format lock kafka production-like promtool peers screenshots campaign clean setup
 
 setup: $(STAMP)
 
@@ -42,6 +42,10 @@ lock:
 # Apache Kafka from its Maven artifacts, for tests and for a real broker without Docker.
 kafka:
 	mvn --quiet --batch-mode -f kafka-server/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/.kafka/libs
+
+# docker-compose.yml without containers: its roles on Apache Kafka and the system's PostgreSQL, and real orders through them.
+production-like: $(STAMP) kafka
+	$(BIN)/python -m tests.deployment.production_like $(ARGS)
 
 # Prometheus's own tool, from its source: then the tests try every alert. Takes some minutes, and Go.
 promtool:

@@ -50,20 +50,34 @@ def allocate(request: Request, response: Response | NoResponse) -> Allocation:
     base = [baseline[segment] for segment in SEGMENTS]
     present = _present(request, base)
     if isinstance(response, NoResponse):
-        return describe(Split(request, base, base, present, base), None, method=BASELINE, fallback=response.reason)
+        rule = Split(request, base, base, present, base)
+        said = _beyond_pacing(request, base)
+        return describe(rule, None, method=BASELINE, warnings=said, fallback=response.reason)
     total = request.total_minor
     free = _best(response, total, Bounds([0] * 3, [total] * 3, [""] * 3, [""] * 3))
+    kept = Split(request, base, present, present, free)
+    said = _beyond_pacing(request, present)
     if request.distrust:
-        kept = Split(request, base, present, present, free)
-        return describe(kept, response, method=KEPT, fallback=request.distrust)
+        return describe(kept, response, method=KEPT, warnings=said, fallback=request.distrust)
     bounds = _bounds(request, present, warnings)
     amounts = _best(response, total, bounds)
     certainty = float(np.mean(gains(response, amounts, present).sum(axis=1) > 0))
-    if amounts != present and certainty < LEAST_CERTAINTY:
+    # Where there is no money for the present split, it cannot stay.
+    if amounts != present and certainty < LEAST_CERTAINTY and not said:
         says = f"a gain over the present split is only {certainty:.0%} likely, {LEAST_CERTAINTY:.0%} is asked for"
-        return describe(Split(request, base, present, present, free), response, method=KEPT, fallback=says)
+        return describe(kept, response, method=KEPT, warnings=said, fallback=says)
     found = Split(request, base, amounts, present, free, bounds)
     return describe(found, response, method=METHOD, warnings=warnings)
+
+
+def _beyond_pacing(request: Request, amounts: Sequence[int]) -> list[str]:
+    """Say which amounts, of a split that is made without bounds, are more than pacing allows."""
+    most = [request.positions.get(segment, Position()).most_minor for segment in SEGMENTS]
+    return [
+        f"{segment}: {amount} minor units are more than the {limit} that are left of the period's money"
+        for segment, amount, limit in zip(SEGMENTS, amounts, most, strict=True)
+        if limit is not None and amount > limit
+    ]
 
 
 def _present(request: Request, base: list[int]) -> list[int]:

@@ -50,6 +50,7 @@ def split_budget(  # noqa: PLR0913  # all but the first three by keyword
     horizon_days: int = 90,
     budget_days: int = 7,
     budgets: Mapping[str, BudgetNow] = MappingProxyType({}),
+    most: Mapping[Segment, int] = MappingProxyType({}),
     distrust: str = "",
 ) -> Allocation:
     """Split a budget by what is known.
@@ -63,6 +64,8 @@ def split_budget(  # noqa: PLR0913  # all but the first three by keyword
         For how many days the total is: it is taken to be spent evenly.
     budgets
         How segments stand at the platform; where one is not known, what it spent in the last whole week counts.
+    most
+        What pacing allows (``budget.pacing``); segments that are not in it are not paced.
     distrust
         Why the models should not move money now; empty where they may.
 
@@ -81,7 +84,11 @@ def split_budget(  # noqa: PLR0913  # all but the first three by keyword
     present = {row.segment: row.spend_minor for row in rows if row.week == last}
     positions = {
         segment: _position(
-            standings.get(segment, Standing(0, 0, 0, 0)), present.get(segment), budgets.get(segment), budget_days
+            standings.get(segment, Standing(0, 0, 0, 0)),
+            present.get(segment),
+            budgets.get(segment),
+            budget_days,
+            most.get(segment),
         )
         for segment in SEGMENTS
     }
@@ -98,7 +105,9 @@ def split_budget(  # noqa: PLR0913  # all but the first three by keyword
     return allocate(request, response)
 
 
-def _position(standing: Standing, spent_minor: int | None, budget: BudgetNow | None, days: int) -> Position:
+def _position(
+    standing: Standing, spent_minor: int | None, budget: BudgetNow | None, days: int, most_minor: int | None
+) -> Position:
     known = budget or BudgetNow(0, 0, is_learning=False, edits_last_hour=0)
     return Position(
         customers=standing.customers,
@@ -107,6 +116,7 @@ def _position(standing: Standing, spent_minor: int | None, budget: BudgetNow | N
         upper_minor=standing.mean_minor(standing.upper_minor),
         amount_minor=known.daily_minor * days if known.daily_minor else spent_minor,
         minimum_minor=known.minimum_minor * days,
+        most_minor=most_minor,
         edits_last_hour=known.edits_last_hour,
         is_learning=known.is_learning,
     )

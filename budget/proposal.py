@@ -34,7 +34,7 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     minimum_minor
         The platform's minimum.
     most_minor
-        What pacing allows at most, for example the rest of the month's money; None for no such bound.
+        What pacing allows at most: the rest of the month's money; None for no such bound.
     edits_last_hour
         How often its budget was changed in the last hour.
     is_learning

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from clv.errors import ConfigError, InvalidEvent
 from clv.money import minor_digits, to_minor
+from clv.pacing import monthly_most
 from clv.retention import table_retention_ms, topic_retention_ms
 from clv.secret_files import SUFFIX, read_secret_files
 
@@ -59,6 +60,9 @@ class Settings:
     )
     budget_total: str = _setting("10000", "budget that the signals share out, in the currency")
     budget_days: int = _setting(30, "days that the budget is for")
+    budget_monthly_most: str = _setting(
+        "", "most that a segment may cost in a calendar month, 'High-CLV=9000,Low-CLV=500'; others: no bound"
+    )
     refit_days: int = _setting(28, "event-days between refits of the batch models")
     group: str = _setting("clv", "prefix of consumer groups and of the changelog")
     worker_id: str = _setting("worker", "name of this worker: the directory of its local store")
@@ -212,6 +216,7 @@ class Settings:
             raise ConfigError(f"CLV_BUDGET_TOTAL: {problem}", "for example 10000 or 2500.50") from problem
         if total_minor < 0:
             raise ConfigError("CLV_BUDGET_TOTAL is negative", "for example 10000")
+        monthly_most(self.budget_monthly_most, digits)
 
     def to_env(self) -> dict[str, str]:
         """Return the ``CLV_*`` variables that give a child process these very settings.

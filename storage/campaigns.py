@@ -115,4 +115,24 @@ def weeks_of_segments(database: Database) -> list[tuple[str, int, int, int, int]
     return [(segment, week, *sums) for (segment, week), sums in sorted(found.items())]  # type: ignore[misc]  # three sums
 
 
+def spent_in_last_month(database: Database) -> tuple[date | None, dict[str, int]]:
+    """Return the last day that has figures, and what each segment cost from the first of its month to it, minor units.
+
+    Raises
+    ------
+    StoreUnavailable
+        When a retry may help.
+    """
+    with database.reading() as connection:
+        last = connection.execute(select(func.max(_days.c.day)).where(_days.c.segment != "")).scalar()
+        if last is None:
+            return None, {}
+        query = (
+            select(_days.c.segment, func.sum(_days.c.spend_minor))
+            .where(_days.c.segment != "", _days.c.day >= f"{last[:7]}-01")
+            .group_by(_days.c.segment)
+        )
+        return date.fromisoformat(last), {segment: int(spend) for segment, spend in connection.execute(query)}
+
+
 _FIRST_MONDAY = date(1970, 1, 5).toordinal()

@@ -75,7 +75,7 @@ class KafkaServer:
         self._directory = directory
         self._libs = libs
         self._properties = dict(properties or {})
-        *self._ports, self.behind_proxy = _free_ports(2 * brokers + 1)
+        *self._ports, self.behind_proxy = free_ports(2 * brokers + 1)
         self._proxied = proxied
         self._processes: dict[int, ChildProcess] = {}
         self.brokers = brokers
@@ -224,7 +224,7 @@ def _java(libs: Path) -> list[str]:
     return [program, "-Xms128m", "-Xmx512m", *_LOG_LEVELS, "-cp", f"{libs.absolute()}/*"]
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Return different free ports: all are held open until the last is known."""
     probes = [socket.socket() for _ in range(count)]
     try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ import psycopg
 import tenacity
 
 from streams.child_process import ChildProcess
+from streams.kafka_server import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,31 +29,36 @@ def find_binaries() -> Path | None:
     return found[-1].parent if found else Path(on_path).parent if on_path else None
 
 
-def serve(binaries: Path, folder: Path) -> Iterator[str]:
+def serve(binaries: Path, folder: Path, *, password: str = "") -> Iterator[str]:
     """Run a server with its data in ``folder``; yield the URL of its ``postgres`` database, stop it afterwards.
 
-    It listens on loopback, trusts everyone, and does not wait for the disk. As root it runs as the user that the
-    system's package made, because PostgreSQL refuses to run as root.
+    It listens on loopback, trusts everyone unless there is a password, and does not wait for the disk. As root it runs
+    as the user that the system's package made, because PostgreSQL refuses to run as root.
     """
     user = _UNPRIVILEGED if os.geteuid() == 0 else None
     data = folder / "data"
     if user:
         shutil.chown(folder, user)
+    auth = ["--auth=trust"]
+    if password:
+        (folder / "password").write_text(f"{password}\n")
+        auth = ["--auth=scram-sha-256", f"--pwfile={folder / 'password'}"]
     subprocess.run(
-        [binaries / "initdb", "--pgdata", data, "--username=clv", "--auth=trust", "--encoding=UTF8", "--no-sync"],
+        [binaries / "initdb", "--pgdata", data, "--username=clv", *auth, "--encoding=UTF8", "--no-sync"],
         check=True,
         stdout=subprocess.DEVNULL,
         cwd="/",
         user=user,
     )
-    port = _free_port()
+    (port,) = free_ports(1)
     options = [
         *("-D", str(data), "-p", str(port), "-k", str(folder)),
         *("-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=200"),
     ]
     server = ChildProcess([str(binaries / "postgres"), *options], folder / "postgres.log", user=user)
     try:
-        url = f"postgresql+psycopg://clv@127.0.0.1:{port}/postgres"
+        user_info = f"clv:{password}" if password else "clv"
+        url = f"postgresql+psycopg://{user_info}@127.0.0.1:{port}/postgres"
         _wait_until_it_answers(url)
         yield url
     finally:
@@ -88,9 +93,3 @@ def _wait_until_it_answers(url: str) -> None:
 
 def _plain(url: str) -> str:
     return url.replace("postgresql+psycopg://", "postgresql://", 1)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""CDNOW over Apache Kafka and PostgreSQL, with workers killed on the way."""
+"""CDNOW through the roles of docker-compose.yml, over Apache Kafka and PostgreSQL, with workers killed on the way."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
+import httpx2
 import pytest
 
-from cli.topology import Topology
-from clv.settings import Settings
 from storage.overview import partition_progress
 from tests.acceptance.outputs import check_outputs, check_sql, order_ends, read_outputs
 from tests.acceptance.processes import applied, is_caught_up, running, wait_until, worker_lag
 from tests.acceptance.totals import csv_totals, stored_totals, write_between
+from tests.deployment.production_like import ProductionLike
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from cli.topology import Role
+    from cli.topology import Role, Topology
 
 
 @pytest.mark.kafka
@@ -33,20 +33,21 @@ def test_killed_workers_lose_and_double_nothing(
     record_testsuite_property: Callable[[str, object], None],
 ) -> None:
     """Kill each of two workers in the middle of CDNOW: SQL equals pandas, and the topics hold each outcome once."""
-    settings = Settings(broker=kafka_bootstrap, database_url=postgres_database, data_dir=tmp_path, worker_id="w")
-    log = write_between(tmp_path / "log.csv", before="1997-06-01")
+    log = write_between(tmp_path / "log.csv", before="1997-04-15")
     began = time.monotonic()
-    with (
-        Topology(settings, workers=2) as topology,
-        running(settings, "replay", str(log), "--max-lead", "28d") as replay,
-    ):
-        seconds = [_kill(topology, topology.roles[0], at=5_000), _kill(topology, topology.roles[1], at=12_000)]
+    deployment = ProductionLike(tmp_path, broker=kafka_bootstrap, database_url=postgres_database)
+    settings = deployment.settings
+    with deployment as topology, running(settings, "replay", str(log), "--max-lead", "28d") as replay:
+        roles = {role.name: role for role in topology.roles}
+        seconds = [_kill(topology, roles["worker-1"], at=5_000), _kill(topology, roles["worker-2"], at=12_000)]
         record_testsuite_property("killed: caught up after seconds", seconds)
         replay.finish(seconds=500)
         wait_until(lambda: is_caught_up(topology), seconds=300, what="everyone has caught up")
         record_testsuite_property("killed: seconds", time.monotonic() - began)
-        restarts = {role.name: role.restarts for role in topology.roles}
-        assert restarts == {"w-1": 1, "w-2": 1, "sink": 0, "trainer": 0, "api": 0, "ads": 0}
+        restarts = {name: role.restarts for name, role in roles.items()}
+        assert restarts == {"worker-1": 1, "worker-2": 1, "sink": 0, "trainer": 0, "api": 0, "ads": 0}
+        assert {name: topology.is_healthy(name) for name in roles} == dict.fromkeys(roles, True)
+        assert _customers_served(topology) == len(csv_totals(log))
 
         assert stored_totals(topology.database) == csv_totals(log)
         outputs = read_outputs(settings)
@@ -54,6 +55,13 @@ def test_killed_workers_lose_and_double_nothing(
         assert applied(topology.database) == len(outputs.order_ids)
         check_outputs(outputs)
         check_sql(topology.database, outputs)
+
+
+def _customers_served(topology: ProductionLike) -> int:
+    """Return how many customers the API counts, with the key that it wants."""
+    address, headers = f"{topology.url}api/dashboard/summary", {"Authorization": f"Bearer {topology.key}"}
+    assert httpx2.get(address).status_code == 401
+    return int(httpx2.get(address, headers=headers).raise_for_status().json()["customers"])
 
 
 def _kill(topology: Topology, role: Role, *, at: int) -> float:

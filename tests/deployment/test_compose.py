@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
-import os
 import re
 import subprocess
 import sys
@@ -17,10 +14,10 @@ from ruamel.yaml import YAML
 from api.routes import overview
 from clv.settings import Settings
 from tests.conftest import ROOT
+from tests.deployment.compose import COMPOSE_FILE, read_compose
 from tests.docs import pages
 from tests.docs.test_readme import unknown_words
 
-COMPOSE_FILE = ROOT / "docker-compose.yml"
 # check-jsonschema 0.38 subscripts click.ParamType, which the click that Faust allows (below 8.4) cannot do.
 _CHECK_JSONSCHEMA = """
 import click
@@ -32,36 +29,16 @@ main()
 ROLES = ("worker-1", "worker-2", "trainer", "sink", "api", "ads")
 
 
-def _compose(environ: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
-    # The package's own entry point answers 0 whatever happens: call the program inside it.
-    spec = importlib.util.find_spec("compose")
-    assert spec is not None
-    assert spec.origin is not None
-    program = Path(spec.origin).with_name("docker-compose")
-    environment = {name: text for name, text in os.environ.items() if not name.startswith("CLV_")}
-    return subprocess.run(
-        [str(program), "--file", str(COMPOSE_FILE), *options, "config", "--format", "json"],
-        env={**environment, **environ},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 @pytest.fixture(scope="module")
 def deployment() -> dict[str, Any]:
     """Return the deployment as Compose understands it, all references resolved."""
-    done = _compose({})
-    assert done.returncode == 0, done.stderr
-    return dict(json.loads(done.stdout))
+    return read_compose()
 
 
 @pytest.fixture(scope="module")
 def watched() -> dict[str, Any]:
     """Return the deployment with its monitoring."""
-    done = _compose({}, "--profile", "monitoring")
-    assert done.returncode == 0, done.stderr
-    return dict(json.loads(done.stdout))
+    return read_compose("--profile", "monitoring")
 
 
 def test_the_file_follows_the_compose_specification() -> None:

@@ -7,9 +7,12 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from fastapi.testclient import TestClient
 
+from api.main import create_app
 from clv.events import parse_time_ms
 from clv.outcomes import SEGMENTS
+from clv.settings import Settings
 from storage import budget_changes as store
 from storage.audiences import Stand, save_stand
 from storage.batch import SinkBatch
@@ -20,8 +23,6 @@ from storage.sinking import write_batch
 from tests.contract.ads.test_applying import propose
 
 if TYPE_CHECKING:
-    from fastapi.testclient import TestClient
-
     from storage.engine import Database
 
 MONDAY = date(2026, 8, 31)
@@ -129,6 +130,26 @@ def test_what_holds_a_budget_at_the_platform_binds_the_split(client: TestClient,
     assert (low["amount"], low["binding_constraint"]) == (7_000.0, "its ad sets are learning")
     assert low["unconstrained_amount"] > 7_000
     assert sum(round(100 * each["amount"]) for each in found["allocations"]) == 2_100_000
+
+
+@pytest.mark.parametrize(("left", "warnings"), [(9_500, 0), (5_000, 1)])
+def test_what_is_left_of_the_month_binds_the_split(database: Database, left: int, warnings: int) -> None:
+    """Low-CLV would get a fifth more than 9,000; so much of its month is left after the 22 days that have figures.
+
+    Less than the present split takes: then it does not stay, though a step is wider than one may be.
+    """
+    put_days(database, days(), pulled_ms=1)
+    running(database)
+    november = [day for day in days() if day.day >= "2026-11-01" and day.segment == "Low-CLV"]
+    spent_minor = sum(day.spend_minor for day in november)
+    assert {len(november), november[-1].day} == {22, "2026-11-22"}
+    settings = Settings(budget_days=7, budget_monthly_most=f"Low-CLV={spent_minor / 100 + left:.2f}")
+    with TestClient(create_app(settings, database, clock=time.time), base_url="http://127.0.0.1") as client:
+        found = _get(client, "/api/meta-ads/budget-allocation", total_budget=22_500)
+    low = next(each for each in found["allocations"] if each["segment"] == "Low-CLV")
+    assert (low["amount"], low["binding_constraint"]) == (left, "what is left of the period's money")
+    assert (low["present_amount"], len([each for each in found["warnings"] if "steps" in each])) == (9_000, warnings)
+    assert sum(round(100 * each["amount"]) for each in found["allocations"]) == 2_250_000
 
 
 def test_while_a_role_is_gone_no_money_moves(client: TestClient, database: Database) -> None:

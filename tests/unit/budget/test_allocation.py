@@ -45,6 +45,15 @@ def test_without_curves_it_is_the_rule_and_says_why() -> None:
     assert found.gain_minor is None
 
 
+def test_a_split_without_bounds_says_what_pacing_would_not_allow() -> None:
+    """The rule stays the rule, with a warning."""
+    found = allocate(asked(where(low={"most_minor": 100_000}, high={"most_minor": 500_000})), NoResponse("no weeks"))
+    assert split(found) == [500_000, 350_000, 150_000]
+    assert found.warnings == (
+        "Low-CLV: 150000 minor units are more than the 100000 that are left of the period's money",
+    )
+
+
 def test_money_moves_by_a_step_towards_where_it_brings_more() -> None:
     """No further than a fifth, with what holds it named, and what would be best without."""
     found = allocate(asked(), response())
