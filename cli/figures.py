@@ -25,7 +25,7 @@ def run_figures(database: Database, settings: Settings) -> dict[str, Any]:
     found = summarise(database)
     counts = {
         name: found.counts.get(name, 0)
-        for name in ("received", "applied", "duplicate", "late", "dead", "erased", "ticks")
+        for name in ("received", "applied", "duplicate", "late", "dead", "erased", "ticks", "rescored")
     }
     metrics = {name: metric.figures for name, metric in read_metrics(database).items()}
     mix = {total.segment or "none yet": total.customers for total in found.segments}

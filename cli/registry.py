@@ -34,6 +34,8 @@ COMMANDS: dict[str, str] = {
     "models": "cli.models",
     "dlq": "cli.dlq",
     "topics": "cli.topics",
+    "rescore": "cli.rescore",
+    "explain": "cli.explain",
     "migrate": "cli.migrate",
     "forget": "cli.forget",
     "backup": "cli.backup",

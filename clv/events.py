@@ -90,6 +90,10 @@ class _CustomerErased(_Wire, frozen=True, tag="CustomerErased"):
     pass
 
 
+class _RescoreAsked(_Wire, frozen=True, tag="RescoreAsked"):
+    pass
+
+
 class _Tick(msgspec.Struct, frozen=True, tag_field="type", tag="Tick"):
     event_id: Id
     as_of: str | int | float
@@ -139,6 +143,17 @@ class CustomerErased(msgspec.Struct, frozen=True, gc=False):
     occurred_ms: int
 
 
+class RescoreAsked(msgspec.Struct, frozen=True, gc=False):
+    """A customer is to be scored again, by the models and the policy in force; ``occurred_ms`` says when it was asked.
+
+    It moves neither time nor anything that is known of the customer.
+    """
+
+    event_id: str
+    customer_id: str
+    occurred_ms: int
+
+
 class Tick(msgspec.Struct, frozen=True, gc=False):
     """Time has come this far on the partition that it was sent to."""
 
@@ -151,10 +166,10 @@ class _Version(msgspec.Struct):
 
 
 CustomerEvent = OrderPlaced | OrderRefunded | EmailEngaged | CustomerErased
-Event = CustomerEvent | Tick
+Event = CustomerEvent | RescoreAsked | Tick
 
 _decoder = msgspec.json.Decoder(
-    _OrderPlaced | _OrderRefunded | _EmailEngaged | _CustomerErased | _Tick,
+    _OrderPlaced | _OrderRefunded | _EmailEngaged | _CustomerErased | _RescoreAsked | _Tick,
     strict=True,
 )
 _version_probe = msgspec.json.Decoder(_Version)
@@ -214,8 +229,8 @@ def decode_event(value: bytes | None, key: bytes | None, *, currency: str, digit
 
 
 def _typed(
-    wire: _OrderPlaced | _OrderRefunded | _EmailEngaged | _CustomerErased, currency: str, digits: int
-) -> CustomerEvent:
+    wire: _OrderPlaced | _OrderRefunded | _EmailEngaged | _CustomerErased | _RescoreAsked, currency: str, digits: int
+) -> CustomerEvent | RescoreAsked:
     at = parse_time_ms(wire.occurred_at)
     if isinstance(wire, _OrderPlaced):
         _check_currency(wire.currency, currency)
@@ -237,6 +252,8 @@ def _typed(
         return OrderRefunded(wire.event_id, wire.customer_id, at, wire.refund_id, amount, wire.order_id or "")
     if isinstance(wire, _EmailEngaged):
         return EmailEngaged(wire.event_id, wire.customer_id, at, wire.campaign_id, wire.action)
+    if isinstance(wire, _RescoreAsked):
+        return RescoreAsked(wire.event_id, wire.customer_id, at)
     return CustomerErased(wire.event_id, wire.customer_id, at)
 
 

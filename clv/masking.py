@@ -13,7 +13,7 @@ _NAMES = (
     *("type", "event_id", "customer_id", "occurred_at", "schema_version", "order_id", "total", "currency", "items"),
     *("sku", "category", "quantity", "unit_price", "acquisition", "source", "campaign_type", "cost", "refund_id"),
     *("amount", "campaign_id", "action", "as_of"),
-    *("OrderPlaced", "OrderRefunded", "EmailEngaged", "CustomerErased", "Tick"),
+    *("OrderPlaced", "OrderRefunded", "EmailEngaged", "CustomerErased", "RescoreAsked", "Tick"),
 )
 _OUR_ID = re.compile(rb"[0-9a-f]{32}")
 _KEPT_OR_SECRET = re.compile(rf'"(?:{"|".join(_NAMES)})"|\w')

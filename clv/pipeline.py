@@ -14,7 +14,7 @@ import msgspec
 from clv import rfm, watermark
 from clv.erasure import remains_name
 from clv.errors import EventError
-from clv.events import CustomerErased, CustomerEvent, Tick, decode_event
+from clv.events import CustomerErased, CustomerEvent, RescoreAsked, Tick, decode_event
 from clv.moments import Moment, next_due_ms, next_silence_ms, pass_silence
 from clv.outcomes import DeadLetter, Erased, Outcome, WatermarkPassed, event_id, rfc3339
 from clv.rules import DAY_MS
@@ -143,6 +143,8 @@ class _Run:
             return
         if isinstance(event, Tick):
             self._tick(event)
+        elif isinstance(event, RescoreAsked):
+            self._rescore(event)
         else:
             self._customer_event(event, record)
 
@@ -156,6 +158,15 @@ class _Run:
         self.partition.front_ms = max(self.partition.front_ms, event.occurred_ms)
         self._fire_timers()
         self._report_progress()
+
+    def _rescore(self, event: RescoreAsked) -> None:
+        """Score a customer as it stands; whoever has no order has no score."""
+        self.partition.counts.rescored += 1
+        row = self._row(event.customer_id)
+        if row.applied_offset < self.offset and row.state.totals.order_count:
+            now_ms = self.partition.watermark_ms(self.rules)
+            self.steps.append(rfm.moment_asked_for(event, row.state, now_ms, cause=f"{event.event_id}@{self.offset}"))
+            self._keep(event.customer_id, row)
 
     def _customer_event(self, event: CustomerEvent, record: Record) -> None:
         row = self._row(event.customer_id)
@@ -202,7 +213,7 @@ class _Run:
 
     def _apply_released(self, waiting: Waiting) -> None:
         event = decode_event(waiting.value, waiting.key, currency=self.rules.currency, digits=self.rules.digits)
-        assert not isinstance(event, Tick)
+        assert not isinstance(event, RescoreAsked | Tick)
         row = self._row(event.customer_id)
         verdict = rfm.standing(row.state, event, self.partition.watermark_ms(self.rules), self.rules)
         if verdict == "new":

@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
 from clv import ledger
-from clv.events import CustomerErased, EmailEngaged, OrderPlaced, OrderRefunded
+from clv.events import CustomerErased, EmailEngaged, OrderPlaced, OrderRefunded, RescoreAsked
 from clv.ledger import EMAIL_KINDS, NO_REF, Effect, Entry, fingerprint
 from clv.moments import (
     Moment,
@@ -128,6 +128,17 @@ def _own_moment(
         moment.reason, moment.cause = reason, event.event_id
     else:
         moment = moment_at(event.customer_id, state, as_of_ms, reason=reason, cause=event.event_id, pending=None)
+    moment.is_emitted = True
+    return moment
+
+
+def moment_asked_for(event: RescoreAsked, state: CustomerState, watermark_ms: int, *, cause: str) -> Moment:
+    """Return a score to give out of a customer as it stands, as of its latest event or of now where that lies behind.
+
+    Its reason says another model; ``clv.verdicts`` looks whether that is so.
+    """
+    as_of_ms = max(state.latest_ms, watermark_ms)
+    moment = moment_at(event.customer_id, state, as_of_ms, reason="model_changed", cause=cause, pending=None)
     moment.is_emitted = True
     return moment
 

@@ -173,6 +173,11 @@ def erasure(customer_id: str, event_id: str, occurred_at: str | float) -> tuple[
     return _record(customer_id, {"type": "CustomerErased", "event_id": event_id, "occurred_at": occurred_at})
 
 
+def rescoring(customer_id: str, event_id: str) -> tuple[bytes, bytes]:
+    """Write a ``RescoreAsked`` record's key and value."""
+    return _record(customer_id, {"type": "RescoreAsked", "event_id": event_id, "occurred_at": "2030-01-01T00:00:00Z"})
+
+
 def tick(as_of: str | float) -> tuple[None, bytes]:
     """Write a ``Tick`` record's key and value."""
     body = {"type": "Tick", "event_id": f"tick:{as_of}", "as_of": as_of, "schema_version": 1}

@@ -117,6 +117,8 @@ def _answers(scores: ScoreBatch) -> list[_Answer]:
 def _give_out(moment: Moment, answer: _Answer, versions: _Versions, judgement: Judgement) -> list[Outcome]:
     state = moment.state
     policy = judgement.policies.at(moment.as_of_ms)
+    if moment.reason == "model_changed":
+        moment.reason = _asked_reason(moment, versions.with_policy(answer.version, policy))
     before: Segment | None = state.segment
     segment = decide(answer.clv, before, policy) if policy else before
     score = _score(moment, answer, versions.with_policy(answer.version, policy), segment, judgement.rules)
@@ -193,6 +195,13 @@ def _change(moment: Moment, score: Score, before: Segment | None, after: Segment
         score.currency,
         score.models,
     )
+
+
+def _asked_reason(moment: Moment, versions: ModelVersions) -> Reason:
+    """Say why a score that was asked for may differ from the one before: another model, another policy, or time."""
+    if versions.scorer != moment.state.scorer_version:
+        return "model_changed"
+    return "policy_changed" if versions.policy != moment.state.policy_version else "silence"
 
 
 def _reason(moment: Moment, score: Score, before: Segment | None, policies: Policies) -> Reason:

@@ -31,7 +31,8 @@ class Waiting(msgspec.Struct, array_like=True):
 class Counts(msgspec.Struct, array_like=True):
     """A partition's totals since it was created; every record is received, and ends in exactly one of the others.
 
-    ``late`` is a part of ``applied``; ``waiting`` is what is held back at the moment.
+    ``late`` is a part of ``applied``; ``waiting`` is what is held back at the moment; ``rescored`` counts what asked
+    for a score, whether or not there was a customer to score.
     """
 
     received: int = 0
@@ -41,6 +42,7 @@ class Counts(msgspec.Struct, array_like=True):
     dead: int = 0
     erased: int = 0
     ticks: int = 0
+    rescored: int = 0
 
 
 class Adoption(msgspec.Struct, array_like=True, frozen=True):

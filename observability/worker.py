@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 
     from clv.watermark import Counts
 
-OUTCOMES = {"applied": "applied", "duplicate": "duplicate", "dead": "dead", "erased": "erased", "tick": "ticks"}
+OUTCOMES = {
+    "applied": "applied",
+    "duplicate": "duplicate",
+    "dead": "dead",
+    "erased": "erased",
+    "tick": "ticks",
+    "rescored": "rescored",
+}
 """What becomes of a record, and where a partition's counts have it."""
 STEPS = ("models", "process", "submit", "deliver")
 _STEP_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from clv.events import SCHEMA_VERSION, CustomerErased, EmailEngaged, OrderPlaced, OrderRefunded, Tick
+from clv.events import SCHEMA_VERSION, CustomerErased, EmailEngaged, OrderPlaced, OrderRefunded, RescoreAsked, Tick
 from clv.money import to_major
 from clv.outcomes import event_id, rfc3339
 
@@ -37,7 +37,7 @@ def encode_event(event: Event, *, currency: str, digits: int) -> bytes:
     return _encoder.encode(_wire(event, currency, digits))
 
 
-def key_of(event: CustomerEvent) -> bytes:
+def key_of(event: CustomerEvent | RescoreAsked) -> bytes:
     """Return the record key of a customer's event."""
     return event.customer_id.encode()
 
@@ -71,7 +71,7 @@ def _wire(event: Event, currency: str, digits: int) -> dict[str, object]:
                 wire["order_id"] = event.order_id
         case EmailEngaged():
             wire |= {"campaign_id": event.campaign_id, "action": event.action}
-        case CustomerErased():
+        case CustomerErased() | RescoreAsked():
             pass
     return wire
 

@@ -17,7 +17,7 @@ from producers.encode import encode_event, key_of, tick_event
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from clv.events import CustomerEvent
+    from clv.events import CustomerEvent, RescoreAsked
     from clv.settings import Settings
 
 MAX_IN_FLIGHT = 20_000
@@ -80,7 +80,7 @@ class KafkaPublisher:
             if kind is None:
                 raise BrokerError(f"records were not acknowledged: {failure}", "is the broker up?") from failure
 
-    def send(self, event: CustomerEvent) -> None:
+    def send(self, event: CustomerEvent | RescoreAsked) -> None:
         """Send one customer's event, keyed by the customer."""
         self._send(encode_event(event, currency=self._currency, digits=self._digits), key=key_of(event))
 

@@ -6,13 +6,14 @@ import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 
 from clv.topics import ORDERS, changelog_topic
 from storage.sinking import load_positions
 from streams.admin import group_lag
 from streams.clients import aiokafka_settings
 from streams.ends import end_offsets
+from streams.scanning import scan
 from streams.sink_batches import KEYED_OUTPUT_TOPICS
 from streams.topics import orders_group, partition_count, specs
 
@@ -91,20 +92,8 @@ async def find_mentions(
         When the broker does not answer.
     """
     found: Counter[str] = Counter()
-    consumer = AIOKafkaConsumer(enable_auto_commit=False, **aiokafka_settings(settings))
-    await consumer.start()
-    try:
-        places = [
-            TopicPartition(spec.name, n) for spec in specs(settings) for n in range(partition_count(spec, settings))
-        ]
-        ends = {place: end for place, end in (await end_offsets(settings, places)).items() if end}
-        consumer.assign(list(ends))
-        await consumer.seek_to_beginning()
-        while ends:
-            for place, records in (await consumer.getmany(timeout_ms=200, max_records=5_000)).items():
-                found[place.topic] += sum(names(each.key or b"", each.value or b"") for each in records)
-                observe(len(records))
-            ends = {place: end for place, end in ends.items() if await consumer.position(place) < end}
-    finally:
-        await consumer.stop()
+    places = [TopicPartition(spec.name, n) for spec in specs(settings) for n in range(partition_count(spec, settings))]
+    async for place, records in scan(settings, places):
+        found[place.topic] += sum(names(each.key or b"", each.value or b"") for each in records)
+        observe(len(records))
     return +found

@@ -35,6 +35,7 @@ MESSAGES: dict[str, Message] = {
     "OrderRefunded": Message(topics.ORDERS, events._OrderRefunded),
     "EmailEngaged": Message(topics.ORDERS, events._EmailEngaged),
     "CustomerErased": Message(topics.ORDERS, events._CustomerErased),
+    "RescoreAsked": Message(topics.ORDERS, events._RescoreAsked),
     "Tick": Message(topics.ORDERS, events._Tick),
     "CustomerScored": Message(topics.SCORES, outcomes.Score),
     "CustomerForgotten": Message(topics.SCORES, None),

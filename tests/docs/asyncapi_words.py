@@ -18,6 +18,7 @@ MESSAGES: dict[str, str] = {
     "OrderRefunded": "Money went back, for an order or for none in particular.",
     "EmailEngaged": "A customer was sent, opened or clicked a campaign's e-mail.",
     "CustomerErased": "A customer asked to be forgotten, with all that happened up to this moment.",
+    "RescoreAsked": "A customer is to be scored again by what is in force; changes nothing that is known of it.",
     "Tick": "Time has come this far on the partition it was sent to; has no customer and no key.",
     "CustomerScored": "A customer's CLV over the horizon, as of a moment.",
     "CustomerForgotten": "Tombstone of an erased customer: a key without a value. Forget everything about it.",

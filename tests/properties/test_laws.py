@@ -201,7 +201,7 @@ def test_every_record_is_counted_once(data: st.DataObject) -> None:
     events = data.draw(repeated(data.draw(arrivals(data.draw(histories(with_erasure=True))))))
     rig, outcomes = run(events)
     counts = msgspec.structs.asdict(rig.partition.state.counts)
-    ended = sum(counts[k] for k in ("applied", "duplicate", "dead", "erased", "ticks")) + len(
+    ended = sum(counts[k] for k in ("applied", "duplicate", "dead", "erased", "ticks", "rescored")) + len(
         rig.partition.state.waiting
     )
     assert counts["received"] == ended == len(events) + 1

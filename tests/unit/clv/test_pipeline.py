@@ -11,7 +11,7 @@ from clv.erasure import remains_name
 from clv.outcomes import DeadLetter, Erased, Outcome, Score, SegmentChange, WatermarkPassed
 from clv.pipeline import Record
 from clv.rules import DAY_MS, Rules
-from clv.testing import PartitionRig, email, erasure, order, refund, tick
+from clv.testing import PartitionRig, email, erasure, order, refund, rescoring, tick
 
 DAY = 86_400
 START = 1_000
@@ -34,7 +34,7 @@ def kinds(outcomes: list[Outcome]) -> list[str]:
 
 
 def test_each_record_ends_in_one_place() -> None:
-    """Applied, duplicate, late, dead, erased, Tick and waiting add up to what was received."""
+    """Applied, duplicate, late, dead, erased, rescored, Tick and waiting add up to what was received."""
     rig = PartitionRig()
     rig.feed(
         [
@@ -49,12 +49,15 @@ def test_each_record_ends_in_one_place() -> None:
             erasure("d", "e", (START + 1) * DAY),
             bought("far", 100),
             (None, None),
+            rescoring("c", "again"),
             tick((START + 2.5) * DAY),
         ]
     )
-    expected = {"received": 12, "applied": 4, "duplicate": 2, "late": 1, "dead": 4, "erased": 1, "ticks": 1}
+    expected = {"received": 13, "applied": 4, "duplicate": 2, "late": 1, "dead": 4, "erased": 1, "ticks": 1}
+    expected["rescored"] = 1
     assert counts(rig) == expected
-    assert sum(expected[k] for k in ("applied", "duplicate", "dead", "erased", "ticks")) == expected["received"]
+    ends = ("applied", "duplicate", "dead", "erased", "ticks", "rescored")
+    assert sum(expected[end] for end in ends) == expected["received"]
 
 
 def test_a_dead_letter_keeps_the_record_and_its_place() -> None:

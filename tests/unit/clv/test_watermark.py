@@ -153,6 +153,7 @@ def test_a_tick_reports_progress() -> None:
         "dead": 0,
         "erased": 0,
         "ticks": 1,
+        "rescored": 0,
         "waiting": 0,
     }
 

@@ -1,0 +1,210 @@
+"""``clv explain``: what became of an event."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from clv.topics import ORDERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from clv.pipeline import Record
+    from clv.rules import Rules
+    from clv.settings import Settings
+    from clv.state import CustomerState
+    from storage.engine import Database
+
+Found = dict[str, Any]
+
+
+def command(
+    event_id: Annotated[str, typer.Argument(metavar="EVENT", help="event_id of an order event, or of an output.")],
+    *,
+    customer: Annotated[str, typer.Option(help="Whose event it is: then one partition is read, not all.")] = "",
+    broker: Annotated[str, typer.Option(help="host:port [default: CLV_BROKER, else the running `clv up`].")] = "",
+    is_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Say what became of an event: where it lies, whether it was applied and how that is known, what came of it.
+
+    Reads the orders topic from its beginning, and what SQL keeps. An output's event_id (a score's, a segment change's)
+    leads to the event that caused it. Nothing of what the event says is shown.
+
+    Example:
+        clv explain order-5417 --customer c-1042
+    """
+    from cli.sending import with_broker
+    from clv.errors import InputError
+    from clv.settings import Settings
+    from storage.engine import Database
+    from storage.hindsight import cause_of
+
+    settings = with_broker(Settings.from_env(), broker)
+    database = Database(settings.sql_url)
+    try:
+        output = cause_of(database, event_id)
+        asked, led_by = event_id, ""
+        if output is not None:
+            led_by, cause, customer = output
+            if cause.startswith(("silence:", "order:")):
+                _report({"event_id": event_id, "is_in": led_by, "cause": cause, "records": []}, is_json=is_json)
+                return
+            asked = cause.partition("@")[0] if "@" in cause else cause
+        records = _records(settings, asked, customer)
+        if not records:
+            raise InputError(
+                f"no record of {ORDERS} has the event_id {asked!r}", "the topic may not keep it any more (retention)"
+            )
+        found = {"event_id": asked} | ({"is_cause_of": event_id, "is_in": led_by} if led_by else {})
+        _report(found | {"records": _told(settings, database, records)}, is_json=is_json)
+    finally:
+        database.close()
+
+
+def _records(settings: Settings, event_id: str, customer: str) -> list[tuple[int, Record]]:
+    """Return the records with this event id, by partition and offset."""
+    from aiokafka import TopicPartition
+    from kafka.partitioner.default import murmur2
+    from rich.progress import Progress
+
+    numbers = range(settings.partitions)
+    if customer:
+        numbers = range(*((n := (murmur2(customer.encode()) & 0x7FFFFFFF) % settings.partitions), n + 1))
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("records read", total=None)
+        places = [TopicPartition(ORDERS, number) for number in numbers]
+        return asyncio.run(_search(settings, places, event_id, lambda count: bar.advance(task, count)))
+
+
+async def _search(
+    settings: Settings, places: list[Any], event_id: str, observe: Callable[[int], None]
+) -> list[tuple[int, Record]]:
+    from clv.pipeline import Record
+    from streams.scanning import scan
+
+    text = json.dumps(event_id)[1:-1].encode(), event_id.encode()
+    found = []
+    async for place, records in scan(settings, places):
+        observe(len(records))
+        for each in records:
+            value = each.value or b""
+            if any(form in value for form in text) and _id_of(value) == event_id:
+                found.append((place.partition, Record(each.offset, each.key, each.value)))
+    return sorted(found, key=lambda pair: (pair[0], pair[1].offset))
+
+
+def _id_of(value: bytes) -> str:
+    try:
+        body = json.loads(value)
+    except (ValueError, RecursionError):
+        return ""
+    return str(body.get("event_id", "")) if isinstance(body, dict) else ""
+
+
+def _told(settings: Settings, database: Database, records: list[tuple[int, Record]]) -> list[Found]:
+    from aiokafka import TopicPartition
+
+    from clv.hindsight import Kept, tell
+    from clv.rules import Rules
+    from storage.hindsight import outputs_of
+    from storage.letters import get_letter
+    from storage.overview import partition_progress
+    from streams.admin import group_lag
+    from streams.ends import end_offsets
+    from streams.topics import orders_group, topic_ids
+
+    rules = Rules.from_settings(settings)
+    ids = asyncio.run(topic_ids(settings))
+    lags = group_lag(settings, group=orders_group(settings, ids[ORDERS]), topic=ORDERS)
+    ends = asyncio.run(end_offsets(settings, [TopicPartition(ORDERS, number) for number in lags]))
+    fronts = {n: p.watermark_ms + rules.lateness_ms for n, p in partition_progress(database).items()}
+    told: list[Found] = []
+    for partition, record in records:
+        customer_id, cause, at_ms = _named(record, rules)
+        outputs = outputs_of(database, customer_id, [cause, f"{cause}@{record.offset}"], at_ms) if cause else {}
+        acknowledged = ends[TopicPartition(ORDERS, partition)] - lags[partition]
+        letter = get_letter(database, ORDERS, partition, record.offset)
+        kept = Kept(
+            is_read=record.offset < acknowledged,
+            reason=letter["reason"] if letter and letter["incarnation"] == ids[ORDERS] else "",
+            detail=letter["detail"] if letter else "",
+            state=_state_of(database, customer_id, rules, ids[ORDERS]) if customer_id else None,
+            has_score="scores" in outputs,
+            front_ms=fronts.get(partition, -1),
+        )
+        verdict, because = tell(record.key, record.value, kept, rules)
+        first = next((each for each in told if each["verdict"] == "applied"), None)
+        if verdict == "applied" and first is not None:
+            verdict, because = "duplicate", f"the same event lies at {first['partition']}/{first['offset']}"
+            outputs = {}
+        told.append(
+            {
+                "partition": partition,
+                "offset": record.offset,
+                "acknowledged_to": acknowledged,
+                "verdict": verdict,
+                "because": because,
+                "outputs": _shown(outputs),
+            }
+        )
+    return told
+
+
+def _named(record: Record, rules: Rules) -> tuple[str, str, int]:
+    """Return customer, event id and event time of a record that can be read; else empty texts and −1."""
+    from clv.errors import EventError
+    from clv.events import Tick, decode_event
+
+    try:
+        event = decode_event(record.value, record.key, currency=rules.currency, digits=rules.digits)
+    except EventError:
+        return "", "", -1
+    return ("" if isinstance(event, Tick) else event.customer_id), event.event_id, event.occurred_ms
+
+
+def _state_of(database: Database, customer_id: str, rules: Rules, topic_id: str) -> CustomerState | None:
+    """Return the customer's state as SQL has it, or what remains of it after an erasure."""
+    from clv.erasure import remains_name
+    from clv.state import decode_row, incarnation_code
+    from storage.states import rows_of_key
+
+    for name in (customer_id, remains_name(customer_id, rules.erasure_key)):
+        for row in rows_of_key(database, name.encode()).values():
+            return decode_row(row, incarnation_code(topic_id)).state
+    return None
+
+
+def _shown(outputs: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    from clv.outcomes import rfc3339
+
+    return {
+        name: [
+            {
+                key.removesuffix("_ms") if key.endswith("_ms") else key: rfc3339(each) if key.endswith("_ms") else each
+                for key, each in row.items()
+            }
+            for row in rows
+        ]
+        for name, rows in outputs.items()
+    }
+
+
+def _report(found: Found, *, is_json: bool) -> None:
+    if is_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    if "is_cause_of" in found:
+        typer.echo(f"{found['is_cause_of']} is in {found['is_in']}, caused by {found['event_id']}")
+    elif "cause" in found:
+        typer.echo(f"{found['event_id']} is in {found['is_in']}, caused by no event but by time: {found['cause']}")
+    for each in found["records"]:
+        typer.echo(f"{ORDERS}/{each['partition']}/{each['offset']}: {each['verdict']}: {each['because']}")
+        for name, rows in each["outputs"].items():
+            for row in rows:
+                typer.echo(f"    {name}: {'  '.join(str(value) for value in row.values())}")
