@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import tenacity
 
 from clv.errors import BrokerError
-from streams.clients import accepts_connections, aiokafka_settings
+from streams.access import require_access
+from streams.clients import aiokafka_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,9 +37,8 @@ def admin_client(settings: Settings) -> Iterator[KafkaAdminClient]:
     options = aiokafka_settings(settings)
     servers = options["bootstrap_servers"]
     hint = "is it running, and is CLV_BROKER right?"
-    # A client that fails to connect leaves its thread and sockets behind: look first.
-    if not any(accepts_connections(server.strip()) for server in servers.split(",")):
-        raise BrokerError(f"no broker answers at {servers}", hint)
+    # A client that fails to connect leaves its thread and sockets behind, and says nothing of why: look first.
+    require_access(settings)
     try:
         client = KafkaAdminClient(**options, client_id="clv-admin", bootstrap_timeout_ms=_REACH_TIMEOUT_MS)
         try:

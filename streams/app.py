@@ -105,13 +105,24 @@ class ScorerApp(faust.App):
                 hint="the embedded broker allows one worker; set CLV_BROKER to a Kafka for more",
             )
 
+    def find_topics(self) -> None:
+        """Make sure of the topics before there is a loop: what is wrong is one line then, and no traceback of Faust's.
+
+        Raises
+        ------
+        BrokerError, ConfigError
+            The broker does not let us in, or the topics are not as they must be.
+        """
+        self.topic_ids = asyncio.run(ensure_topics(self.settings))
+
     async def on_first_start(self) -> None:
         """Make sure of the topics before anything subscribes to them."""
         self.settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.be_alone()
         self._serving = contextlib.ExitStack()
         self._serving.enter_context(served(self.settings, self.metrics.registry))
-        self.topic_ids = await ensure_topics(self.settings)
+        if not self.topic_ids:
+            self.topic_ids = await ensure_topics(self.settings)
         await super().on_first_start()
 
     async def run_orders(self, events: AsyncIterator[Any], store: Any) -> None:
@@ -251,6 +262,7 @@ def create_app(settings: Settings) -> ScorerApp:
         value_serializer="raw",
     )
     app.settings = settings
+    app.topic_ids = {}
     app.metrics = WorkerMetrics(make_registry("worker"))
     orders = app.topic(ORDERS, key_type=bytes, value_type=None, key_serializer="raw", value_serializer=RawBytes())
     changelog = app.topic(

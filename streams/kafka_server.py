@@ -12,7 +12,7 @@ import shutil
 import socket
 import subprocess
 import uuid
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import structlog
 import tenacity
@@ -36,6 +36,46 @@ _LOG_LEVELS = (
 )
 
 
+class Secured(NamedTuple):
+    """A listener of the first broker at which TLS and SASL are asked for, and what its users may do is looked up.
+
+    Parameters
+    ----------
+    key_file
+        PEM: private key, certificate for ``localhost`` and its chain.
+    users
+        Passwords by name, for SCRAM-SHA-512; they may do nothing before somebody at the plaintext listener, where
+        everybody may do everything, has let them.
+    """
+
+    key_file: Path
+    users: Mapping[str, str]
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """Broker properties of the listener ``SECURED`` but for its address."""
+        own = "listener.name.secured."
+        return {
+            f"{own}ssl.keystore.type": "PEM",
+            f"{own}ssl.keystore.location": str(self.key_file.absolute()),
+            f"{own}sasl.enabled.mechanisms": "SCRAM-SHA-512",
+            f"{own}scram-sha-512.sasl.jaas.config": (
+                "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+            ),
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": "User:ANONYMOUS",
+        }
+
+    @property
+    def format_options(self) -> list[str]:
+        """Options with which storage is formatted, so that the users are there from the first start."""
+        return [
+            option
+            for name, password in self.users.items()
+            for option in ("--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]")
+        ]
+
+
 class KafkaServer:
     """One Kafka broker, or a cluster of several, on free loopback ports; running while the block is open.
 
@@ -56,6 +96,8 @@ class KafkaServer:
     proxied
         ``host:port`` of a proxy: the first broker listens at ``behind_proxy`` too, and tells whoever comes that way
         that it lives at the proxy.
+    secured
+        One more listener of the first broker, at ``secured_bootstrap``.
 
     Raises
     ------
@@ -71,11 +113,13 @@ class KafkaServer:
         brokers: int = 1,
         properties: Mapping[str, str] | None = None,
         proxied: str = "",
+        secured: Secured | None = None,
     ) -> None:
         self._directory = directory
         self._libs = libs
         self._properties = dict(properties or {})
-        *self._ports, self.behind_proxy = free_ports(2 * brokers + 1)
+        *self._ports, self.behind_proxy, self._secured_port = free_ports(2 * brokers + 2)
+        self._secured = secured
         self._proxied = proxied
         self._processes: dict[int, ChildProcess] = {}
         self.brokers = brokers
@@ -84,6 +128,11 @@ class KafkaServer:
     def bootstrap(self) -> str:
         """Bootstrap servers, ``host:port,…``."""
         return ",".join(self.address(node) for node in range(self.brokers))
+
+    @property
+    def secured_bootstrap(self) -> str:
+        """``host:port`` of the listener with TLS and SASL."""
+        return f"localhost:{self._secured_port}"
 
     def address(self, node: int) -> str:
         """Return ``host:port`` of a broker, counted from 0."""
@@ -147,7 +196,9 @@ class KafkaServer:
         config.write_text("".join(f"{name}={text}\n" for name, text in self._server_properties(node).items()))
         java = _java(self._libs)
         if not (folder / "data" / "meta.properties").exists():
-            self._format([*java, "kafka.tools.StorageTool", "format", "-t", self._cluster_id(), "-c", str(config)])
+            more = self._secured.format_options if self._secured else []
+            tool = [*java, "kafka.tools.StorageTool", "format", "-t", self._cluster_id(), "-c", str(config)]
+            self._format([*tool, *more])
         path = self.log_path(node)
         log_size = path.stat().st_size if path.exists() else 0
         self._processes[node] = ChildProcess([*java, "kafka.Kafka", str(config)], path)
@@ -190,6 +241,9 @@ class KafkaServer:
         if self._proxied and node == 0:
             plaintext += f",PROXIED://127.0.0.1:{self.behind_proxy}"
             advertised += f",PROXIED://{self._proxied}"
+        if self._secured and node == 0:
+            plaintext += f",SECURED://{self.secured_bootstrap}"
+            advertised += f",SECURED://{self.secured_bootstrap}"
         return {
             "process.roles": "broker,controller" if is_controller else "broker",
             "node.id": str(node),
@@ -197,7 +251,9 @@ class KafkaServer:
             "listeners": f"{plaintext},CONTROLLER://127.0.0.1:{controller_ports[node]}" if is_controller else plaintext,
             "advertised.listeners": advertised,
             "controller.listener.names": "CONTROLLER",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT",
+            "listener.security.protocol.map": (
+                "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT,SECURED:SASL_SSL"
+            ),
             "log.dirs": str((self._directory / f"broker-{node}" / "data").absolute()),
             "auto.create.topics.enable": "false",
             "group.initial.rebalance.delay.ms": "0",
@@ -210,6 +266,7 @@ class KafkaServer:
             "transaction.state.log.min.isr": str(max(1, internal_replicas - 1)),
             "transaction.state.log.num.partitions": "4",
             "log.cleaner.dedupe.buffer.size": str(32 * 1024 * 1024),
+            **(self._secured.properties if self._secured else {}),
             **self._properties,
         }
 

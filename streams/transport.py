@@ -17,6 +17,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode.utils.futures import notify
 
+from clv.brokers import security_options
 from clv.topics import ORDERS
 from streams.broker import capabilities
 from streams.clients import aiokafka_settings
@@ -237,7 +238,15 @@ class Consumer(driver.Consumer):
             await super().seek_wait({tp: self._read_offset[tp] or 0})
 
 
+class Producer(driver.Producer):
+    """Faust's producer, which proves itself as every client of ours does."""
+
+    def _settings_auth(self) -> dict[str, Any]:
+        return security_options(self.app.settings)
+
+
 class Transport(driver.Transport):
-    """Faust's aiokafka transport with the consumer above."""
+    """Faust's aiokafka transport with consumer and producer above."""
 
     Consumer: ClassVar[type[Consumer]] = Consumer
+    Producer: ClassVar[type[Producer]] = Producer

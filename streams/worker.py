@@ -23,12 +23,13 @@ def run() -> None:
 
     Raises
     ------
-    BrokerError
-        When the embedded broker has a worker already.
+    BrokerError, ConfigError
+        The broker does not let us in, the topics are not as they must be, or the embedded broker has a worker already.
     SystemExit
         Otherwise always, with the exit status.
     """
     app.be_alone()
+    app.find_topics()
     loops.install()
     CallersLogging(app, redirect_stdouts=False, quiet=True).execute_from_commandline()
 

@@ -29,11 +29,12 @@ def find_binaries() -> Path | None:
     return found[-1].parent if found else Path(on_path).parent if on_path else None
 
 
-def serve(binaries: Path, folder: Path, *, password: str = "") -> Iterator[str]:
+def serve(binaries: Path, folder: Path, *, password: str = "", key_file: Path | None = None) -> Iterator[str]:
     """Run a server with its data in ``folder``; yield the URL of its ``postgres`` database, stop it afterwards.
 
     It listens on loopback, trusts everyone unless there is a password, and does not wait for the disk. As root it runs
-    as the user that the system's package made, because PostgreSQL refuses to run as root.
+    as the user that the system's package made, because PostgreSQL refuses to run as root. With ``key_file`` (PEM: key
+    and certificate) it takes no connection without TLS.
     """
     user = _UNPRIVILEGED if os.geteuid() == 0 else None
     data = folder / "data"
@@ -50,10 +51,12 @@ def serve(binaries: Path, folder: Path, *, password: str = "") -> Iterator[str]:
         cwd="/",
         user=user,
     )
+    more = _with_tls(folder, data, key_file, user) if key_file else []
     (port,) = free_ports(1)
     options = [
         *("-D", str(data), "-p", str(port), "-k", str(folder)),
         *("-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=200"),
+        *more,
     ]
     server = ChildProcess([str(binaries / "postgres"), *options], folder / "postgres.log", user=user)
     try:
@@ -63,6 +66,18 @@ def serve(binaries: Path, folder: Path, *, password: str = "") -> Iterator[str]:
         yield url
     finally:
         server.stop(signal_number=signal.SIGINT)
+
+
+def _with_tls(folder: Path, data: Path, key_file: Path, user: str | None) -> list[str]:
+    """Have the server ask everybody for TLS; return its options."""
+    own = folder / "server.pem"
+    own.write_bytes(key_file.read_bytes())
+    own.chmod(0o600)
+    if user:
+        shutil.chown(own, user)
+    # As root, since the folder is another user's: writing to a file keeps whose it is.
+    (data / "pg_hba.conf").write_text("hostssl all all 127.0.0.1/32 scram-sha-256\n")
+    return ["-c", "ssl=on", "-c", f"ssl_cert_file={own}", "-c", f"ssl_key_file={own}"]
 
 
 def create_database(url: str, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from typing import TYPE_CHECKING, NamedTuple
@@ -77,3 +78,12 @@ def _words(line: str) -> tuple[str, ...]:
     while words and _ASSIGNMENT.match(words[0]):
         words.pop(0)
     return () if any("…" in word for word in words) else tuple(words)
+
+
+def table_rows(name: str, heading: str) -> list[list[str]]:
+    """Return the cells of the rows of the table whose first column has this heading."""
+    lines = iter(text_of(name).splitlines())
+    next(line for line in lines if line.startswith(f"| {heading} |"))
+    next(lines)
+    rows = itertools.takewhile(lambda line: line.startswith("|"), lines)
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
