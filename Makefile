@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check format lock kafka production-like promtool peers screenshots campaign clean setup
+.PHONY: demo test check format lock kafka production-like promtool peers screenshots campaign fuzz audit sbom clean setup
 
 setup: $(STAMP)
 
@@ -38,6 +38,8 @@ lock:
 		--python-version 3.11 --group dev pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --no-emit-index-url \
 		--python-version 3.11 benchmarks/peers/quix.in -o benchmarks/peers/quix.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --no-emit-index-url \
+		--python-version 3.11 tests/supply/tools.in -o tests/supply/tools.lock
 
 # Apache Kafka from its Maven artifacts, for tests and for a real broker without Docker.
 kafka:
@@ -67,6 +69,24 @@ screenshots: $(STAMP)
 # 200 faults, some 50 minutes; interrupted, the same command goes on after the last run of 25.
 campaign: $(STAMP)
 	$(BIN)/clv chaos --faults 200 --seed 1 --resume .campaign --out docs/reliability/$(shell date -u +%Y-%m-%d)-campaign.json $(ARGS)
+
+# Over a million hostile inputs, some ten minutes; interrupted, the same command goes on after the last chunk.
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.fuzz --out docs/reliability/$(shell date -u +%Y-%m-%d)-fuzz.json $(ARGS)
+
+# The tools of audit and bill of materials have an environment and a lock of their own: the product needs none of them.
+SUPPLY := .supply/.installed
+$(SUPPLY): tests/supply/tools.lock $(STAMP)
+	$(PYTHON) -m venv .supply
+	$(BIN)/uv pip install --quiet --python .supply/bin/python --require-hashes -r tests/supply/tools.lock
+	@touch $(SUPPLY)
+
+# Exits with 1 for a known vulnerability, with 3 where no service of advisories can be asked.
+audit: $(SUPPLY)
+	$(BIN)/python -m tests.supply.audit $(ARGS)
+
+sbom: $(SUPPLY)
+	$(BIN)/python -m tests.supply.sbom build/sbom.cdx.json
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

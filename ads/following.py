@@ -8,10 +8,9 @@ import msgspec
 import structlog
 
 from clv.erasure import digest_of
-from clv.errors import EventError
 from clv.events import parse_time_ms
 from clv.masking import logged_id
-from clv.outcomes import Score, SegmentChange, event_id
+from clv.outcomes import UNREADABLE, Score, SegmentChange, event_id
 from clv.topics import SCORES, SEGMENT_CHANGES
 
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ def read_records(records: Iterable[Record], *, key: bytes, conversions_from_ms: 
                 _erase(found, (record.key or b"").decode(), key, record.timestamp)
             else:
                 _add(found, _scores.decode(record.value), conversions_from_ms)
-        except (ValueError, msgspec.MsgspecError, EventError) as problem:
+        except UNREADABLE as problem:
             log.error(  # noqa: TRY400  # the traceback says nothing more
                 "record cannot be read",
                 topic=record.topic,

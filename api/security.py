@@ -8,6 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
+import structlog
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from starlette.concurrency import run_in_threadpool
@@ -22,9 +23,13 @@ if TYPE_CHECKING:
 
     from storage.engine import Database
 
+log = structlog.get_logger(__name__)
 TRUST_SECONDS = 5.0
 """How long a key that was found is believed: a revoked one holds that much longer."""
 _MOST_REMEMBERED = 1_000
+_MOST_LINES = 60
+"""Refusals that are logged a minute; a flood of guesses must not become a flood of lines."""
+_KEY_ID = re.compile(r"clv_([0-9a-f]{12})_")
 _MOST_CHARACTERS = 200
 """Of a key: those that are made have some sixty."""
 _ANYBODY = ApiKey("", "anybody on this machine", frozenset(SCOPES), 0)
@@ -43,6 +48,7 @@ class KeyRing:
         self._found: dict[str, tuple[float, ApiKey | None]] = {}
         self._ids: dict[str, str] = {}
         self._is_needed: tuple[float, bool] = (-TRUST_SECONDS, False)
+        self._refused: list[float] = []
 
     def remembered_need(self) -> bool | None:
         """Return what ``is_needed`` would without asking the database; None when it would ask."""
@@ -108,11 +114,24 @@ class KeyRing:
             return _ANYBODY
         key = self.find(presented) if presented else None
         if key is None:
+            self._log_refusal(presented, "no such key holds" if presented else "no key", scope)
             says = "the key is unknown or revoked" if presented else "send a key as Bearer token or X-API-Key"
             raise ApiProblem("unauthorised", says)
         if scope not in key.scopes:
+            self._log_refusal(presented, "without the scope", scope)
             raise ApiProblem("forbidden", f"it needs the scope {scope}, the key has {', '.join(sorted(key.scopes))}")
         return key
+
+    def _log_refusal(self, presented: str | None, why: str, scope: Scope) -> None:
+        """Note who was refused: a key's id, never what else was presented, which may be a mistyped secret."""
+        now = self._clock()
+        with self._lock:
+            self._refused = [at for at in self._refused if now - at < 60]
+            if len(self._refused) >= _MOST_LINES:
+                return
+            self._refused.append(now)
+        found = _KEY_ID.match(presented or "")
+        log.warning("api key refused", key_id=found[1] if found else "", why=why, scope=scope)
 
     def still_allows(self, presented: str | None, scope: Scope) -> bool:
         """Tell whether a caller who was let in with this, or without a key, would be let in now.

@@ -43,6 +43,29 @@ def create(
     typer.echo("keep it: it cannot be shown again; send it as `Authorization: Bearer KEY`", err=True)
 
 
+@app.command("rotate")
+def rotate(
+    key_id: Annotated[str, typer.Argument(help="As `clv keys list` shows it.")],
+    *,
+    overlap_hours: Annotated[float, typer.Option(help="How long the old key still holds.")] = 24.0,
+    is_json: _JSON = False,
+) -> None:
+    """Make a key of the same name and scopes in place of another, and print it; the old one holds on for a while.
+
+    Example:
+        clv keys rotate 3f2a9c0d1e5b --overlap-hours 2
+    """
+    from storage.api_keys import rotate_key
+
+    with _database() as database:
+        key = rotate_key(database, key_id, overlap_hours=overlap_hours)
+    if is_json:
+        typer.echo(json.dumps({"key": key, "replaces": key_id, "overlap_hours": overlap_hours}))
+        return
+    typer.echo(key)
+    typer.echo(f"keep it: it cannot be shown again; {key_id} holds for {overlap_hours:g} hours more", err=True)
+
+
 @app.command("list")
 def show(*, is_json: _JSON = False) -> None:
     """List the keys that were made, without their secrets.
@@ -68,7 +91,7 @@ def show(*, is_json: _JSON = False) -> None:
         typer.echo(json.dumps({"keys": keys}, indent=2))
         return
     for key in keys:
-        state = f"revoked {key['revoked_at']}" if key["revoked_at"] else "in force"
+        state = f"until {key['revoked_at']}" if key["revoked_at"] else "in force"
         typer.echo(f"{key['id']}  {key['name']:<24} {','.join(key['scopes']):<24} {key['created_at']:<24} {state}")
 
 

@@ -14,6 +14,10 @@ from typing import Literal
 
 import msgspec
 
+from clv.errors import EventError
+
+UNREADABLE = (ValueError, RecursionError, msgspec.MsgspecError, EventError)
+"""What decoding an outcome, and reading its moments, raises over bytes that are none: not JSON, not text, too deep."""
 Segment = Literal["High-CLV", "Growth-Potential", "Low-CLV"]
 SEGMENTS: tuple[Segment, ...] = ("High-CLV", "Growth-Potential", "Low-CLV")
 Reason = Literal["order", "refund", "silence", "engagement", "policy_changed", "model_changed"]

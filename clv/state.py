@@ -98,12 +98,18 @@ def decode_row(row: bytes, incarnation: int) -> Row:
     Raises
     ------
     IncompatibleArtifact
-        When the row was written in a form that this build does not read.
+        When the row was written in a form that this build does not read, or is damaged.
     """
-    form, due_ms, applied, written_in = _HEADER.unpack_from(row)
+    try:
+        form, due_ms, applied, written_in = _HEADER.unpack_from(row)
+    except struct.error as problem:
+        raise IncompatibleArtifact(f"a row of the customers table has {len(row)} bytes, and is none") from problem
     if form != ROW_FORMAT:
         raise IncompatibleArtifact(f"a row of the customers table has form {form}, this build reads {ROW_FORMAT}")
-    state = _decoder.decode(memoryview(row)[_HEADER.size :])
+    try:
+        state = _decoder.decode(memoryview(row)[_HEADER.size :])
+    except (msgspec.MsgspecError, ValueError, RecursionError) as problem:
+        raise IncompatibleArtifact("a row of the customers table is damaged") from problem
     return Row(state, applied if written_in == incarnation else -1, due_ms)
 
 
@@ -133,7 +139,7 @@ def is_erased(row: bytes) -> bool:
     """Tell whether a row's customer was ever erased, without decoding the rest; a row that is none was not."""
     try:
         return _decode_erasure(memoryview(row)[_HEADER.size :]).erased_ms >= 0
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return False
 
 

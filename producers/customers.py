@@ -139,6 +139,8 @@ def check_customer(cells: Mapping[str, str], *, digits: int) -> CustomerTotals:
     customer_id = cells["customer_id"]
     if not 0 < len(customer_id) <= MAX_ID_LENGTH:
         raise InvalidEvent(f"customer_id is empty or has more than {MAX_ID_LENGTH} characters", "bad_id")
+    if "\ufffd" in customer_id or "\x00" in customer_id:
+        raise InvalidEvent("customer_id is not text in the file's encoding", "bad_id")
     first_ms, last_ms = (_date_ms(cells, name) for name in ("first_purchase_date", "last_purchase_date"))
     if last_ms < first_ms:
         raise InvalidEvent("last_purchase_date is before first_purchase_date", "bad_time")

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 COLUMNS = ("line", "customer", "order", "at", "amount", "category", "acquisition", "refunded")
 """Number columns of the packed lines; ``at`` in epoch milliseconds, ``amount`` in minor units, −1 is "none"."""
 T = TypeVar("T")
+_MOST_DIGITS = 100
+"""Characters of an amount: texts of amounts are kept for a while, and nobody writes longer ones."""
 _NO_CUSTOMER = frozenset({"", "nan", "NaN", "null", "NULL", "None", "<NA>"})
 # A float64 carries 15 decimal digits: what a text has beyond them is the noise of a printed float.
 _FLOAT_DIGITS = Context(prec=15)
@@ -145,9 +147,15 @@ def _times_ms(texts: list[str], date_format: str) -> list[int]:
     return whole
 
 
-@lru_cache(maxsize=65_536)
 def _amount_minor(amount: str | None, quantity: str, unit_price: str, digits: int) -> tuple[int, bool]:
     """Return a line's amount in minor units, and whether quantity × unit price had to be rounded to them."""
+    if len(amount or "") + len(quantity) + len(unit_price) > _MOST_DIGITS:
+        raise InvalidEvent(f"the amount has more than {_MOST_DIGITS} characters", "bad_amount")
+    return _known_amount_minor(amount, quantity, unit_price, digits)
+
+
+@lru_cache(maxsize=65_536)
+def _known_amount_minor(amount: str | None, quantity: str, unit_price: str, digits: int) -> tuple[int, bool]:
     try:
         if amount is not None:
             return to_minor(_FLOAT_DIGITS.plus(Decimal(amount.strip())), digits), False

@@ -11,7 +11,7 @@ from kafka.errors import KafkaError
 
 from clv.errors import BrokerError
 from clv.events import parse_time_ms
-from clv.outcomes import ModelAnnounced, WatermarkPassed
+from clv.outcomes import UNREADABLE, ModelAnnounced, WatermarkPassed
 from clv.topics import MODELS, TRAINING_EXAMPLES
 from producers.clients import client_settings
 from producers.pace import Progress
@@ -101,7 +101,7 @@ def read_progress(topic: str, value: bytes | None) -> Progress | None:
     """Return the progress that a record tells of; None where it tells of none, whatever it holds."""
     if value is None:
         return None
-    with contextlib.suppress(msgspec.MsgspecError):
+    with contextlib.suppress(*UNREADABLE):
         if topic == MODELS:
             announced = _model_decoder.decode(value)
             if announced.name == "scorer" and announced.learned_through_at:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+_SHOWN_CHARACTERS = 1_000
+"""Of a cell: a file of long ones must not make a longer one."""
 _HEADER = ("line", "reason", "detail", "row")
 
 
@@ -66,7 +68,7 @@ class Rejects:
             self._file = self.path.open("w", encoding="utf-8", newline="")
             self._writer = csv.writer(self._file)
             self._writer.writerow(_HEADER)
-        shown = {field: cell for field, cell in (cells or {}).items() if field != "email" and cell}
+        shown = {field: cell[:_SHOWN_CHARACTERS] for field, cell in (cells or {}).items() if field != "email" and cell}
         self._writer.writerow((line, reason, detail, ";".join(f"{field}={cell}" for field, cell in shown.items())))
 
     def close(self) -> None:

@@ -200,7 +200,13 @@ def _checked(key: bytes) -> bytes:
 def _load_state(rows: PartitionRows, topic_id: str) -> tuple[PartitionState, bool]:
     """Return the partition's own state, and whether the source topic is another one than it was written for."""
     stored = rows.get(PARTITION_KEY)
-    state = _decode_state(stored) if stored else PartitionState(topic_id=topic_id)
+    try:
+        state = _decode_state(stored) if stored else PartitionState(topic_id=topic_id)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as problem:
+        raise IncompatibleArtifact(
+            "the changelog's row of the partition itself is damaged",
+            "docs/backup.md says how to go on; find out who else writes to the changelog",
+        ) from problem
     was_recreated = state.topic_id != topic_id
     if was_recreated:
         state.topic_id = topic_id

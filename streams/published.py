@@ -14,7 +14,7 @@ import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer
 
-from clv.outcomes import ModelAnnounced
+from clv.outcomes import UNREADABLE, ModelAnnounced
 from clv.published import LAST_SEQUENCE, POLICY_NAME, SCORER_NAME, sequence_of
 from clv.topics import MODELS
 from models.loading import Loader
@@ -106,6 +106,6 @@ def _announced_sequence(value: bytes | None) -> int:
     try:
         announcement = msgspec.json.decode(value, type=ModelAnnounced)
         return sequence_of(announcement.version) if announcement.name in (SCORER_NAME, POLICY_NAME) else 0
-    except ValueError as problem:
-        log.warning("announcement cannot be read", problem=str(problem))
+    except UNREADABLE as problem:
+        log.warning("announcement cannot be read", problem=type(problem).__name__)
         return 0

@@ -21,7 +21,7 @@ def is_older(key: bytes, row: bytes, other: bytes) -> bool:
     """
     try:
         (life, applied), (other_life, other_applied) = _place(key, row), _place(key, other)
-    except (struct.error, msgspec.MsgspecError):
+    except (struct.error, ValueError, RecursionError, msgspec.MsgspecError):
         return False
     return life == other_life and applied < other_applied
 

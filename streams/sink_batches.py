@@ -11,10 +11,17 @@ import msgspec
 import structlog
 
 from clv import topics
-from clv.errors import EventError
 from clv.events import parse_time_ms
 from clv.masking import logged_id
-from clv.outcomes import BudgetSignal, ExampleTopicEvent, ModelAnnounced, Score, SegmentChange, TrainingExample
+from clv.outcomes import (
+    UNREADABLE,
+    BudgetSignal,
+    ExampleTopicEvent,
+    ModelAnnounced,
+    Score,
+    SegmentChange,
+    TrainingExample,
+)
 from storage.batch import Position, SinkBatch
 from storage.examples import pack_features
 
@@ -28,6 +35,12 @@ log = structlog.get_logger(__name__)
 
 UNDECODABLE = "undecodable"
 _BIGINT = 2**63
+_INTEGER = 2**31
+_NARROW = frozenset({"partition", "horizon_days"})
+"""Columns of 32 bits."""
+_MOST_KEY_BYTES = 2_000
+_KEYS = frozenset({"event_id", "score_event_id", "customer_id", "topic", "reason", "name", "version"})
+"""Texts in indexes: a page of PostgreSQL's takes 2,700 bytes, and ours have at most 256 characters."""
 
 _scores = msgspec.json.Decoder(Score)
 _changes = msgspec.json.Decoder(SegmentChange)
@@ -101,7 +114,7 @@ def collect(
                 _add_state(batch, record)
             else:
                 _ADDERS[record.topic](batch, record, ids)
-        except (ValueError, KeyError, msgspec.MsgspecError, EventError) as problem:
+        except (KeyError, *UNREADABLE) as problem:
             _reject(batch, record, ids, problem)
     return batch
 
@@ -109,6 +122,8 @@ def collect(
 def _add_state(batch: SinkBatch, record: SinkRecord) -> None:
     if record.key is None:
         raise ValueError("a changelog record has no key")
+    if len(record.key) > _MOST_KEY_BYTES:
+        raise ValueError("a changelog record's key is no customer's")
     batch.states[record.partition, record.key] = record.value
 
 
@@ -158,6 +173,8 @@ def _add_score(batch: SinkBatch, record: SinkRecord, _: Mapping[str, str]) -> No
 def _add_tombstone(batch: SinkBatch, record: SinkRecord) -> None:
     if record.key is None:
         raise ValueError("a tombstone has no key")
+    if len(record.key) > _MOST_KEY_BYTES:
+        raise ValueError("a tombstone's key is no customer's")
     customer_id = _without_nul(record.key.decode())
     batch.erased[customer_id] = record.key
     batch.history.append((customer_id, None))
@@ -237,7 +254,8 @@ def _add_announcement(batch: SinkBatch, record: SinkRecord, _: Mapping[str, str]
 
 
 def _add_dead_letter(batch: SinkBatch, record: SinkRecord, ids: Mapping[str, str]) -> None:
-    headers = dict(record.headers)
+    # A header may stand there without a value.
+    headers = {name: value or b"" for name, value in record.headers}
     topic = headers["clv-topic"].decode()
     row = {
         "topic": topic,
@@ -276,13 +294,17 @@ def _reject(batch: SinkBatch, record: SinkRecord, ids: Mapping[str, str], proble
 
 
 def _storable(row: Row) -> Row:
-    """Return a row that both databases take: PostgreSQL's text has no NUL, and their integers have 64 bits."""
+    """Return a row that both databases take: PostgreSQL's text has no NUL, integers and keys have an end."""
     for name, value in row.items():
         if isinstance(value, int):
-            if not -_BIGINT <= value < _BIGINT:
-                raise ValueError(f"{name} does not fit 64 bits")
-        elif isinstance(value, str) and "\x00" in value:
-            row[name] = _without_nul(value)
+            bound = _INTEGER if name in _NARROW else _BIGINT
+            if not -bound <= value < bound:
+                raise ValueError(f"{name} does not fit its column")
+        elif isinstance(value, str):
+            if name in _KEYS and len(value.encode()) > _MOST_KEY_BYTES:
+                raise ValueError(f"{name} is longer than any of ours")
+            if "\x00" in value:
+                row[name] = _without_nul(value)
     return row
 
 

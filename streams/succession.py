@@ -13,8 +13,8 @@ import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from clv.errors import EventError, StoreConflict
-from clv.outcomes import BudgetSignal, ModelAnnounced
+from clv.errors import StoreConflict
+from clv.outcomes import UNREADABLE, BudgetSignal, ModelAnnounced
 from clv.published import POLICY_NAME, SCORER_NAME, sequence_of
 from clv.topics import BUDGET_SIGNALS, MODELS, changelog_topic
 from storage.sinking import load_positions
@@ -132,6 +132,6 @@ def _decoded(values: Iterable[bytes | None], kind: type[Any]) -> list[Any]:
     for value in values:
         try:
             found.append(msgspec.json.decode(value or b"", type=kind))
-        except (msgspec.MsgspecError, UnicodeDecodeError, EventError):
+        except UNREADABLE:
             continue  # the sink, which reads the same topic, makes a dead letter of it
     return found

@@ -16,9 +16,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
-from clv.errors import BrokerError, EventError, StoreConflict, StoreUnavailable
+from clv.errors import BrokerError, StoreConflict, StoreUnavailable
 from clv.masking import logged_id
-from clv.outcomes import ExampleTopicEvent, ModelAnnounced, rfc3339
+from clv.outcomes import UNREADABLE, ExampleTopicEvent, ModelAnnounced, rfc3339
 from clv.rules import DAY_MS
 from clv.topics import TRAINING_EXAMPLES
 from models.custom import installed_models
@@ -223,7 +223,7 @@ class Trainer:
     def _take(self, partition: int, record: Any) -> None:
         try:
             self._merge.add(partition, record.offset, _decode(record.value or b""))
-        except (msgspec.MsgspecError, UnicodeDecodeError, EventError) as problem:
+        except UNREADABLE as problem:
             # The sink, which reads the same topic, makes a dead letter of it.
             self._metrics.unreadable.inc()
             log.error(  # noqa: TRY400  # the traceback says nothing more

@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 
 from api.edge import MAX_BODY_BYTES
 from api.main import create_app, serve
+from api.problems import ApiProblem
 from api.security import TRUST_SECONDS, KeyRing, is_loopback
 from clv.errors import ConfigError, InputError
 from clv.settings import Settings
@@ -106,6 +107,34 @@ def test_a_wrong_key_is_refused(app: FastAPI, database: Database, wrong: str) ->
         headers = [(b"authorization", f"Bearer {presented}".encode())]
         assert client.get("/api/customers", headers=headers).status_code == 401
     assert find_key(database, presented) is None
+
+
+def test_who_is_refused_is_logged_without_what_was_presented(database: Database) -> None:
+    """A line says which key, if it is one by its form, and why; a flood of guesses gets sixty lines a minute."""
+    key = create_key(database, "shop", ["read"])
+    _, key_id, secret = key.split("_", 2)
+    ring = KeyRing(database, clock=lambda: 0.0)
+    with structlog.testing.capture_logs() as lines:
+        for presented, scope in (
+            (key, "operate"),
+            (f"clv_{key_id}_wrong", "read"),
+            ("my password", "read"),
+            (None, "read"),
+        ):
+            with pytest.raises(ApiProblem):
+                ring.admit(presented, scope)
+        assert ring.admit(key, "read").key_id == key_id
+    assert [(line["key_id"], line["why"]) for line in lines] == [
+        (key_id, "without the scope"),
+        (key_id, "no such key holds"),
+        ("", "no such key holds"),
+        ("", "no key"),
+    ]
+    assert not [word for word in (secret, "wrong", "password") if word in str(lines)]
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(200):
+            assert not ring.still_allows(None, "read")
+    assert len(lines) == 56
 
 
 def test_a_revoked_key_holds_no_longer(database: Database) -> None:

@@ -28,6 +28,9 @@ def _announced(name: str, through: str) -> bytes:
         pytest.param(MODELS, _announced("scorer", ""), None, id="prior"),
         pytest.param(TRAINING_EXAMPLES, b'{"type":"LabelMatured"}', None, id="example"),
         pytest.param(TRAINING_EXAMPLES, b'{"type":"WatermarkPassed"', None, id="cut"),
+        pytest.param(MODELS, _announced("scorer", "soon"), None, id="bad-time"),
+        pytest.param(MODELS, _announced("scorer", AT).replace(b"scorer", b"\xff"), None, id="not-utf-8"),
+        pytest.param(MODELS, b'{"x": ' + b"[" * 20_000, None, id="too-deep"),
         pytest.param(TRAINING_EXAMPLES, None, None, id="tombstone"),
     ],
 )

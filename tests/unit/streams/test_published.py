@@ -101,9 +101,9 @@ def test_what_announces_nothing_is_passed_over(settings: Settings, database: Dat
     other = msgspec.json.encode(ModelAnnounced("e", "btyd", "000009-ab", "d", AT, "f", {}))
     broken = msgspec.json.encode(ModelAnnounced("e", SCORER_NAME, "latest", "d", AT, "f", {}))
     with capture_logs() as logs:
-        asyncio.run(models._take([None, b"", b"{}", b"\xff", b'{"type":"Other"}', other, broken, good]))
+        asyncio.run(models._take([None, b"", b"{}", b"\xff", b'{"type":"Other"}', b"[" * 20_000, other, broken, good]))
     assert models.latest_sequence() == 4
-    assert [line["event"] for line in logs if line["log_level"] == "warning"] == ["announcement cannot be read"] * 5
+    assert [line["event"] for line in logs if line["log_level"] == "warning"] == ["announcement cannot be read"] * 6
 
 
 def test_fixed_cut_offs_rule_over_published_ones(settings: Settings, database: Database) -> None:

@@ -62,7 +62,30 @@ def test_a_dead_letter_keeps_bytes_and_original_position() -> None:
     assert outputs.batch().dead_letters == [expected, expected]
 
 
+_DEEP = b'{"type": "CustomerScored", "x": ' + b"[" * 20_000 + b"]" * 20_000 + b"}"
+_OF_A_LETTER = {"clv-reason": b"r", "clv-topic": b"clv.orders.v1", "clv-partition": b"0", "clv-offset": b"7"}
+
+
+def _letter(**changes: bytes | None) -> Record:
+    """Return a dead letter with some headers changed; Kafka allows one without a value."""
+    headers = _OF_A_LETTER | {f"clv-{name}": value for name, value in changes.items()}
+    return Record(topics.DEAD_LETTERS, 0, 5, b"c1", b"x", tuple(headers.items()))  # type: ignore[arg-type]  # or none
+
+
+def _score(**changes: object) -> Record:
+    """Return a score with some fields changed."""
+    return Record(topics.SCORES, 0, 5, b"c1", msgspec.json.encode(msgspec.structs.replace(score("e", "c1"), **changes)))
+
+
 _UNREADABLE = {
+    "too-deep": Record(topics.SCORES, 0, 5, b"c1", _DEEP),
+    "partition-header-without-value": _letter(partition=None),
+    "topic-too-long": _letter(topic=b"x" * 3_000),
+    "partition-too-large": _letter(partition=str(2**31).encode()),
+    "horizon-too-large": _score(horizon_days=2**31),
+    "event-id-too-long": _score(event_id="x" * 3_000),
+    "tombstone-of-a-long-key": Record(topics.SCORES, 0, 5, b"c" * 3_000, None),
+    "state-of-a-long-key": Record(CHANGELOG, 0, 5, b"c" * 3_000, b"x"),
     "not-json": Record(topics.SCORES, 0, 5, b"c1", b"{"),
     "other-type": Record(topics.SCORES, 0, 5, b"c1", b'{"type": "SegmentChanged"}'),
     "bad-time": Record(topics.SCORES, 0, 5, b"c1", msgspec.json.encode(score("e", "c1", as_of="yesterday"))),
