@@ -18,12 +18,12 @@ from tests.fuzz.campaign import TARGETS, Campaign, Tally, resumed
 SHARES = {
     "sink and SQL": 0.005,
     "files": 0.003,
-    "API": 0.008,
+    "API": 0.004,
     "output topics": 0.03,
     "changelog rows": 0.05,
     "cursors": 0.05,
     "pipeline": 0.15,
-    "event decoder": 0.704,
+    "event decoder": 0.708,
 }
 
 
