@@ -23,7 +23,8 @@ SHARES = {
     "changelog rows": 0.05,
     "cursors": 0.05,
     "pipeline": 0.15,
-    "event decoder": 0.708,
+    "event decoder": 0.208,
+    "event bytes": 0.5,
 }
 
 

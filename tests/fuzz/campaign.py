@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 TARGETS: dict[str, Callable[[Path], AbstractContextManager[Target]]] = {
     "event decoder": events.decoding,
+    "event bytes": events.bytewise,
     "pipeline": events.pipeline,
     "output topics": records.reading,
     "sink and SQL": records.storing,

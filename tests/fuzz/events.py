@@ -32,6 +32,8 @@ START = 1_709_294_400
 """2024-03-01T12:00:00Z"""
 CUSTOMERS = ("ann", "bob", "cy", "ü/é", "007")
 _RIG_RECORDS = 300
+_POOL = 64
+_MOST_BYTES = 4_000
 _FROM_DECODING = frozenset(REJECTION_REASONS) - {"too_late", "from_the_future"}
 Pair = tuple[bytes | None, bytes | None]
 
@@ -46,7 +48,7 @@ def sample(rng: Random) -> dict[str, Any]:
 
 def _customer_event(rng: Random) -> dict[str, Any]:
     number = rng.randint(0, 40)
-    common = {
+    common: dict[str, Any] = {
         "event_id": f"e{rng.randint(0, 10_000)}",
         "customer_id": rng.choice(CUSTOMERS),
         "occurred_at": START + rng.randint(0, 120 * 86_400) if rng.random() < 0.5 else "2024-03-05T08:00:00+02:00",
@@ -56,7 +58,12 @@ def _customer_event(rng: Random) -> dict[str, Any]:
     if kind < 0.6:
         items = [{"sku": "s", "category": f"k{number % 4}", "quantity": 2, "unit_price": "4.50"}]
         acquired = {"source": "search", "campaign_type": "brand", "cost": 1.25}
-        own = {"type": "OrderPlaced", "order_id": f"o{number}", "total": f"{number}.50", "currency": "USD"}
+        own: dict[str, Any] = {
+            "type": "OrderPlaced",
+            "order_id": f"o{number}",
+            "total": f"{number}.50",
+            "currency": "USD",
+        }
         return common | own | {"items": items, "acquisition": acquired}
     if kind < 0.8:
         own = {"type": "OrderRefunded", "refund_id": f"r{number}", "amount": 3, "currency": "USD"}
@@ -87,6 +94,25 @@ def _key(rng: Random, body: dict[str, Any]) -> bytes | None:
     if rng.random() < 0.05 or not isinstance(name, str):
         return rng.choice([None, b"", b"\xff\xfe", b"ann", odd_text(rng).encode("utf-8", "surrogatepass")])
     return name.encode("utf-8", "surrogatepass")
+
+
+class Bytes:
+    """Events bent once and broken many times: cheap inputs that lie close to each other."""
+
+    def __init__(self) -> None:
+        self._pool: list[tuple[bytes, bytes]] = []
+
+    def draw(self, rng: Random) -> Pair:
+        """Return a record whose value is broken at a few places; now and then another one comes into the pool."""
+        if len(self._pool) < _POOL or rng.random() < 0.01:
+            body = sample(rng)
+            if rng.random() < 0.5:
+                body = bend(rng, body, most=1)
+            key = str(body.get("customer_id", "")).encode("utf-8", "surrogatepass")
+            self._pool[_POOL - 1 :] = []
+            self._pool.insert(rng.randint(0, len(self._pool)), (key, written(rng, body)[:_MOST_BYTES]))
+        key, value = rng.choice(self._pool)
+        return key, broken(rng, value, other=rng.choice(self._pool)[1])
 
 
 def decode(pair: Pair) -> str:
@@ -185,6 +211,12 @@ class _Timed(outputs.Record):
 def decoding(_folder: Path) -> Iterator[Target]:
     """Fuzz ``decode_event``."""
     yield Target(draw, decode)
+
+
+@contextmanager
+def bytewise(_folder: Path) -> Iterator[Target]:
+    """Fuzz ``decode_event`` byte by byte."""
+    yield Target(Bytes().draw, decode)
 
 
 @contextmanager

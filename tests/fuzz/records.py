@@ -126,7 +126,7 @@ class Readers:
         if self._taken % 1_000 == 0:
             self._trainer._merge = MaturityMerge({0: -1}, {}, -1)
         self._taken += 1
-        stored = outputs.batch([record])
+        stored = outputs.batch([record])  # type: ignore[list-item]  # as a client hands it over
         read_for_ads([record], key=b"k", conversions_from_ms=0)
         if record.topic == topics.TRAINING_EXAMPLES:
             self._trainer._take(0, record)
@@ -149,7 +149,7 @@ class Store:
         """Store a record as the sink does: whatever it is, the batch must go in."""
         place = (record.topic, record.partition)
         stands = self._stands.get(place, Position())
-        batch = outputs.batch([record._replace(offset=stands.next_offset)], {place: stands})
+        batch = outputs.batch([record._replace(offset=stands.next_offset)], {place: stands})  # type: ignore[list-item]  # the same
         write_batch(self._database, batch)
         self._stands |= batch.reached
         return "dead letter" if batch.dead_letters else "stored"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 INPUTS = {
     "event decoder": 4_000,
+    "event bytes": 6_000,
     "pipeline": 1_500,
     "output topics": 500,
     "sink and SQL": 100,
