@@ -70,7 +70,7 @@ def _customer_event(rng: Random) -> dict[str, Any]:
         return common | own | {"order_id": f"o{number}"}
     if kind < 0.92:
         return common | {"type": "EmailEngaged", "campaign_id": "spring", "action": "opened"}
-    return common | {"type": "CustomerErased"}
+    return common | {"type": "RescoreAsked" if kind < 0.96 else "CustomerErased"}
 
 
 def draw(rng: Random) -> Pair:
