@@ -89,4 +89,4 @@ sbom: $(SUPPLY)
 	$(BIN)/python -m tests.supply.sbom build/sbom.cdx.json
 
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .supply build *.egg-info .mypy_cache .ruff_cache .pytest_cache
