@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import tempfile
 import time
@@ -82,7 +81,6 @@ class Campaign:
         tally.seconds = round(tally.seconds + time.perf_counter() - began, 3)
         tally.inputs += count
         tally.verdicts = dict(sorted(verdicts.items()))
-        gc.collect()
 
     @property
     def crash_count(self) -> int:
