@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +13,7 @@ from rich.console import Console
 from clv.topics import ORDERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from clv.pipeline import Record
     from clv.rules import Rules
@@ -51,11 +52,13 @@ def command(
         asked, led_by = event_id, ""
         if output is not None:
             led_by, cause, customer = output
-            if cause.startswith(("silence:", "order:")):
+            if _is_of_time(cause):
                 _report({"event_id": event_id, "is_in": led_by, "cause": cause, "records": []}, is_json=is_json)
                 return
-            asked = cause.partition("@")[0] if "@" in cause else cause
-        records = _records(settings, asked, customer)
+            asked = cause
+        records = _records(settings, _ids_of(cause) if led_by else {event_id}, customer)
+        if led_by and records:
+            asked = _id_of(records[0][1].value or b"")
         if not records:
             raise InputError(
                 f"no record of {ORDERS} has the event_id {asked!r}", "the topic may not keep it any more (retention)"
@@ -66,8 +69,42 @@ def command(
         database.close()
 
 
-def _records(settings: Settings, event_id: str, customer: str) -> list[tuple[int, Record]]:
-    """Return the records with this event id, by partition and offset."""
+def _is_of_time(cause: str) -> bool:
+    """Tell whether a score was given out because time had passed, not for an event.
+
+    Examples
+    --------
+    >>> _is_of_time("silence:86400000"), _is_of_time("silence:of-the-lambs"), _is_of_time("order:17")
+    (True, False, False)
+    """
+    return re.fullmatch(r"silence:[0-9]+", cause) is not None
+
+
+def _ids_of(cause: str) -> set[str]:
+    """Return the event ids that a cause may mean: itself, and what stands before the offset of a `RescoreAsked`.
+
+    Examples
+    --------
+    >>> sorted(_ids_of("ask@17")), sorted(_ids_of("order-1@shop"))
+    (['ask', 'ask@17'], ['order-1@shop'])
+    """
+    asked = re.fullmatch(r"(.+)@[0-9]+", cause, flags=re.DOTALL)
+    return {cause, asked[1]} if asked else {cause}
+
+
+def _may_hold(value: bytes, event_ids: Collection[str]) -> bool:
+    r"""Tell whether to look closer at a record: JSON may write an id's characters with backslashes, as it likes.
+
+    Examples
+    --------
+    >>> _may_hold(rb'{"event_id": "a\/1"}', {"a/1"}), _may_hold(b'{"event_id": "b"}', {"a"})
+    (True, False)
+    """
+    return b"\\" in value or any(event_id.encode(errors="replace") in value for event_id in event_ids)
+
+
+def _records(settings: Settings, event_ids: Collection[str], customer: str) -> list[tuple[int, Record]]:
+    """Return the records with one of these event ids, by partition and offset."""
     from aiokafka import TopicPartition
     from kafka.partitioner.default import murmur2
     from rich.progress import Progress
@@ -79,22 +116,21 @@ def _records(settings: Settings, event_id: str, customer: str) -> list[tuple[int
     with Progress(console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("records read", total=None)
         places = [TopicPartition(ORDERS, number) for number in numbers]
-        return asyncio.run(_search(settings, places, event_id, lambda count: bar.advance(task, count)))
+        return asyncio.run(_search(settings, places, event_ids, lambda count: bar.advance(task, count)))
 
 
 async def _search(
-    settings: Settings, places: list[Any], event_id: str, observe: Callable[[int], None]
+    settings: Settings, places: list[Any], event_ids: Collection[str], observe: Callable[[int], None]
 ) -> list[tuple[int, Record]]:
     from clv.pipeline import Record
     from streams.scanning import scan
 
-    text = json.dumps(event_id)[1:-1].encode(), event_id.encode()
     found = []
     async for place, records in scan(settings, places):
         observe(len(records))
         for each in records:
             value = each.value or b""
-            if any(form in value for form in text) and _id_of(value) == event_id:
+            if _may_hold(value, event_ids) and _id_of(value) in event_ids:
                 found.append((place.partition, Record(each.offset, each.key, each.value)))
     return sorted(found, key=lambda pair: (pair[0], pair[1].offset))
 
@@ -125,6 +161,7 @@ def _told(settings: Settings, database: Database, records: list[tuple[int, Recor
     ends = asyncio.run(end_offsets(settings, [TopicPartition(ORDERS, number) for number in lags]))
     fronts = {n: p.watermark_ms + rules.lateness_ms for n, p in partition_progress(database).items()}
     told: list[Found] = []
+    applied: dict[str, Found] = {}  # a customer's ledger knows its own ids alone
     for partition, record in records:
         customer_id, cause, at_ms = _named(record, rules)
         outputs = outputs_of(database, customer_id, [cause, f"{cause}@{record.offset}"], at_ms) if cause else {}
@@ -139,7 +176,7 @@ def _told(settings: Settings, database: Database, records: list[tuple[int, Recor
             front_ms=fronts.get(partition, -1),
         )
         verdict, because = tell(record.key, record.value, kept, rules)
-        first = next((each for each in told if each["verdict"] == "applied"), None)
+        first = applied.get(customer_id)
         if verdict == "applied" and first is not None:
             verdict, because = "duplicate", f"the same event lies at {first['partition']}/{first['offset']}"
             outputs = {}
@@ -153,6 +190,8 @@ def _told(settings: Settings, database: Database, records: list[tuple[int, Recor
                 "outputs": _shown(outputs),
             }
         )
+        if verdict == "applied":
+            applied[customer_id] = told[-1]
     return told
 
 

@@ -76,12 +76,23 @@ def _application(invoked: str, commands: Mapping[str, str] | None) -> typer.Type
 
     @application.callback()
     def options(
-        *, debug: bool = typer.Option(False, "--debug", help="Show the traceback of a failure; before the command.")
+        *,
+        debug: bool = typer.Option(False, "--debug", help="Show the traceback of a failure; before the command."),
+        version: bool = typer.Option(False, "--version", help="Print the version.", is_eager=True, callback=_tell),
     ) -> None:
+        del version  # said by then
         del debug  # `run` looks for it itself: it must be known before anything can fail
 
     registry.register(application, invoked, commands)
     return application
+
+
+def _tell(is_asked: bool) -> None:
+    if is_asked:
+        from cli.version import command
+
+        command()
+        raise typer.Exit
 
 
 def _configure_logs() -> None:

@@ -128,3 +128,11 @@ def test_help_is_quick_because_nothing_heavy_is_imported() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_version_is_told_without_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """As most programs do it, and as `clv version` does."""
+    assert run(["--version"]) == 0
+    told = capsys.readouterr().out
+    assert run(["version"]) == 0
+    assert told == capsys.readouterr().out != ""
