@@ -35,9 +35,15 @@ _CATEGORIES = ("books", "garden", "grocery", "home", "music", "toys")
 
 
 def orders(
-    count: int, customers: int, *, start_ms: int, seed: int = 1, prefix: str = ""
+    count: int,
+    customers: int,
+    *,
+    start_ms: int,
+    seed: int = 1,
+    prefix: str = "",
+    seconds_between: float = _SECONDS_BETWEEN,
 ) -> Iterator[tuple[bytes, bytes]]:
-    """Yield keys and values of orders by the contract, some 300 bytes each, five seconds apart, customers at random."""
+    """Yield keys and values of orders by the contract, some 300 bytes each, evenly apart, customers at random."""
     draw = random.Random(seed)  # a load, no secret
     for number in range(count):
         customer = f"c{draw.randrange(customers):07d}"
@@ -47,7 +53,7 @@ def orders(
             "event_id": f"{prefix}e{number:09d}",
             "order_id": f"{prefix}o{number:09d}",
             "customer_id": customer,
-            "occurred_at": start_ms // 1000 + number * _SECONDS_BETWEEN,
+            "occurred_at": start_ms // 1000 + int(number * seconds_between),
             "schema_version": 1,
             "total": total,
             "currency": "USD",
@@ -56,9 +62,12 @@ def orders(
         yield customer.encode(), msgspec.json.encode(event)
 
 
-def fill(settings: Settings, count: int, customers: int, *, start_ms: int) -> None:
+def fill(
+    settings: Settings, count: int, customers: int, *, start_ms: int, seconds_between: float = _SECONDS_BETWEEN
+) -> None:
     """Create the topics and put orders on theirs, by the partitioner of every Kafka client."""
-    asyncio.run(_fill(settings, count, customers, start_ms))
+    load = orders(count, customers, start_ms=start_ms, seconds_between=seconds_between)
+    asyncio.run(_fill(settings, load))
 
 
 def publish(settings: Settings, scorer: SnapshotScorer) -> str:
@@ -104,18 +113,19 @@ def make_topics(settings: Settings, names: Iterable[str]) -> None:
         admin.wait_for_topics(list(wanted))
 
 
-async def _fill(settings: Settings, count: int, customers: int, start_ms: int) -> None:
+async def _fill(settings: Settings, load: Iterable[tuple[bytes, bytes]]) -> None:
     await ensure_topics(settings)
     numbers = list(range(settings.partitions))
     partition_of = DefaultPartitioner()
     options = aiokafka_settings(settings)
     async with AIOKafkaProducer(acks="all", max_batch_size=MAX_BATCH_BYTES, **options) as producer:
         chunk: dict[int, list[KafkaRecord]] = {number: [] for number in numbers}
-        for place, (key, value) in enumerate(orders(count, customers, start_ms=start_ms), start=1):
+        for place, (key, value) in enumerate(load, start=1):
             chunk[partition_of(key, numbers, numbers)].append((key, value, []))
-            if place % _CHUNK == 0 or place == count:
+            if place % _CHUNK == 0:
                 await _send(producer, chunk)
                 chunk = {number: [] for number in numbers}
+        await _send(producer, chunk)
 
 
 async def _send(producer: AIOKafkaProducer, chunk: dict[int, list[KafkaRecord]]) -> None:

@@ -69,7 +69,7 @@ def measure_recovery(
     written = fill_changelog(
         own, rows, customers, front_ms=front_ms, observe=lambda done: observe(f"{done >> 20} MB of changelog")
     )
-    probes = _Probes(own, front_ms)
+    probes = Probes(own, front_ms)
     found = {}
     for label, store in (("memory_cold", "memory"), ("rocksdb_cold", "rocksdb"), ("rocksdb_warm", "rocksdb")):
         found[label] = probes.start(store).as_dict()
@@ -101,13 +101,18 @@ def measure_memory(
     """
     rows, front_ms = sample_rows(scorer, Rules.from_settings(settings), start_ms=start_ms)
     held: dict[str, dict[int, int]] = {store: {} for store in STORES}
+    on_disk = {}
     for size in (0, *sizes):
         own = replace(settings, group=f"memory-{size}-{os.getpid()}")
         fill_changelog(own, rows, size, front_ms=front_ms, observe=lambda done: observe(f"{done >> 20} MB"))
-        probes = _Probes(own, front_ms)
+        probes = Probes(own, front_ms)
         for store in STORES:
             held[store][size] = probes.start(store).resident_bytes
             observe(f"{size:,} customers, {store}")
+        if size:
+            folder = own.data_dir / f"{own.group}-rocksdb"
+            taken = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+            on_disk[str(size)] = round(taken / size, 1)
     return {
         "stores": {
             store: {
@@ -120,13 +125,14 @@ def measure_memory(
             for store, found in held.items()
         },
         "empty_mb": {store: round(found[0] / 2**20, 1) for store, found in held.items()},
+        "rocksdb_disk_bytes_per_customer": on_disk,
         "orders_per_customer": ORDERS_EACH,
         "row_bytes": round(sum(map(len, rows)) / len(rows), 1),
         "target_bytes": TARGET_BYTES,
     }
 
 
-class _Probes:
+class Probes:
     """Orders that show when a worker scores: one a partition for each start, later than all before."""
 
     def __init__(self, settings: Settings, front_ms: int) -> None:

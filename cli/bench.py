@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from benchmarks.shop import Traded
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-for _name in ("throughput", "latency", "recovery", "memory", "scale"):
+for _name in ("throughput", "latency", "recovery", "memory", "scale", "size"):
     app.command(_name)(getattr(bench_broker, _name))
 _CUSTOMERS = Annotated[int, typer.Option("--customers", min=1, help="Customers of the made-up shop.")]
 _DAYS = Annotated[int, typer.Option("--days", min=1, help="Days that the made-up shop is open.")]

@@ -205,6 +205,70 @@ def memory(
     show("A worker's memory", ("store", "customers", "resident MB", "bytes a customer"), cells)
 
 
+def size(
+    *,
+    shops: Annotated[
+        str, typer.Option("--shops", help="Customers and mean orders of each, by commas.")
+    ] = "4000x4,8000x4,600x16",
+    database_urls: Annotated[
+        str,
+        typer.Option(
+            "--database-urls", help="An empty PostgreSQL database for each shop, by commas; else SQLite alone."
+        ),
+    ] = "",
+    out: OUT = None,
+    is_json: JSON = False,
+) -> None:
+    """Measure what customers and orders take on topics, in the changelog and in each SQL table.
+
+    Each shop passes through a Kafka of its own, a worker and a sink; then the files are looked at. `clv plan` reckons
+    with the first shop's figures, and is checked with the others.
+
+    Example:
+        clv bench size --shops 5000x4 --json
+    """
+    from benchmarks.size import Shop, measure_size
+    from clv.errors import InputError
+
+    wanted = []
+    for each in shops.split(","):
+        customers, _, orders = each.partition("x")
+        if not (customers.isdigit() and orders.isdigit() and int(customers) >= 100 and int(orders)):
+            raise InputError(f"--shops is {shops!r}", "at least 100 customers x orders, by commas: 4000x4,600x16")
+        wanted.append(Shop(int(customers), int(orders)))
+    urls = database_urls.split(",") if database_urls else [""] * len(wanted)
+    if len(urls) != len(wanted):
+        raise InputError(f"{len(wanted)} shops and {len(urls)} databases", "give --database-urls one for each shop")
+    found: list[dict[str, Any]] = []
+    report = measured(lambda: {"shops": found})
+    for shop, url in zip(wanted, urls, strict=True):
+        with _kafka("") as bench:
+            found.append(
+                measure_size(
+                    bench.settings,
+                    bench.scorer,
+                    shop,
+                    data=bench.settings.data_dir / "kafka" / "broker-0" / "data",
+                    database_url=url,
+                    start_ms=bench.start_ms,
+                    observe=bench.observe,
+                )
+            )
+        given("size", report, is_json=False, out=out)  # shops take minutes: what is there is kept
+    if given("size", report, is_json=is_json, out=None):
+        return
+    for sized in found:
+        cells = [(name, f"{of['records']:,}", f"{of['bytes_per_record']:,.0f}") for name, of in sized["topics"].items()]
+        cells += [
+            (f"{store}: {name}", f"{of['rows']:,}", f"{of['bytes_per_row']:,.0f}")
+            for store, sql in sized["sql"].items()
+            for name, of in sql["tables"].items()
+        ]
+        show(
+            f"{sized['customers']:,} customers, {sized['orders']:,} orders", ("", "records, rows", "bytes each"), cells
+        )
+
+
 def _scale_panels(report: dict[str, Any]) -> list[Panel]:
     from benchmarks.plots import Panel
 

@@ -15,13 +15,17 @@ from benchmarks.load import fill, publish
 from benchmarks.recovery import measure_memory, measure_recovery
 from benchmarks.scale import measure_scale
 from benchmarks.shop import trade
+from benchmarks.size import Shop, measure_size
 from benchmarks.throughput import measure_throughput
 from cli.main import run
 from clv.settings import Settings
-from clv.topics import ORDERS
+from clv.topics import ORDERS, SCORES
 from streams.admin import group_lag
+from streams.kafka_server import KafkaServer
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from models.scorer import SnapshotScorer
 
 COMMANDS = {"bench": "cli.bench"}
@@ -124,6 +128,32 @@ def test_memory_is_what_a_worker_holds_beyond_an_empty_one(bench: Bench) -> None
     in_memory = found["stores"]["memory"]["30000"]
     assert in_memory["bytes_per_customer"] > 300
     assert in_memory["resident_mb"] > found["empty_mb"]["memory"]
+    assert found["rocksdb_disk_bytes_per_customer"]["30000"] > 100
+
+
+@pytest.mark.kafka
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_sizes_are_of_what_lies_on_topics_and_in_tables(bench: Bench, kafka_libs: Path, tmp_path: Path) -> None:
+    """Every order and score is on its topic and in SQL; customers as many as have ordered, each with a row."""
+    with KafkaServer(tmp_path / "kafka", kafka_libs) as server:
+        settings = replace(bench.settings, broker=server.bootstrap, data_dir=tmp_path)
+        found = measure_size(
+            settings,
+            bench.scorer,
+            Shop(200, 4),
+            data=tmp_path / "kafka" / "broker-0" / "data",
+            start_ms=bench.start_ms,
+            asked_of=1_000,
+            stores=(),
+        )
+    topics, tables = found["topics"], found["sql"]["sqlite"]["tables"]
+    assert topics[ORDERS]["records"] == found["orders"] == 800
+    assert tables["scores"]["rows"] == topics[SCORES]["records"] > 800
+    assert 150 < found["customers"] <= 200
+    assert tables["customer_states"]["rows"] == found["customers"] + settings.partitions
+    assert all(200 < each["bytes_per_record"] < 3_000 for each in topics.values())
+    assert found["row_bytes"] > 300
 
 
 def test_an_unknown_peer_is_said(capsys: pytest.CaptureFixture[str]) -> None:

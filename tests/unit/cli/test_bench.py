@@ -72,3 +72,21 @@ def test_people_see_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["bench", "scoring", *SMALL], COMMANDS) == 0
     said = capsys.readouterr().out
     assert all(part in said for part in ("batches of 500", "ensemble", "CPU µs", "µs a customer in batches of 500"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--shops", "many"), "--shops is 'many'"),
+        (("--shops", "50x4"), "--shops is '50x4'"),
+        (("--shops", "200x4,300x4", "--database-urls", "postgresql://one"), "2 shops and 1 databases"),
+    ],
+)
+def test_shops_that_are_none_are_said(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], says: str
+) -> None:
+    """One line and a hint, before anything is started."""
+    assert run(["bench", "size", *arguments], COMMANDS) == 1
+    said = capsys.readouterr().err
+    assert says in said
+    assert "hint: " in said
