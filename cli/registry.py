@@ -38,6 +38,7 @@ COMMANDS: dict[str, str] = {
     "explain": "cli.explain",
     "migrate": "cli.migrate",
     "forget": "cli.forget",
+    "plan": "cli.plan",
     "backup": "cli.backup",
     "restore": "cli.restore",
     "bench": "cli.bench",
