@@ -36,7 +36,7 @@ def unknown_words(words: tuple[str, ...]) -> list[str]:
     """Return what a ``clv`` command line names that the command does not know."""
     name, *rest = words[1:] or ("",)
     if name.startswith("-"):
-        return [] if name in {"--help", "--debug"} else [name]
+        return [] if name in {"--help", "--debug", "--version"} else [name]
     if name not in COMMANDS:
         return [name]
     command = command_of(name)
