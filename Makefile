@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check format lock kafka production-like promtool peers screenshots campaign fuzz audit sbom clean setup
+.PHONY: demo test check docs reference format lock kafka production-like promtool peers screenshots campaign fuzz audit sbom clean setup
 
 setup: $(STAMP)
 
@@ -27,6 +27,17 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/interrogate --quiet .
+
+# The documentation site into build/site; a page, link or anchor that leads nowhere fails.
+docs: $(STAMP)
+	PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# The pages that are made from the code; tests fail when they differ.
+reference: $(STAMP)
+	$(BIN)/python -m tests.docs.cli_page
+	$(BIN)/python -m tests.docs.http_page
+	$(BIN)/python -m tests.docs.metrics_table
+	$(BIN)/python -m tests.docs.asyncapi_document
 
 format: $(STAMP)
 	$(BIN)/ruff format .
