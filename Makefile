@@ -30,7 +30,7 @@ check: $(STAMP)
 
 # The documentation site into build/site; a page, link or anchor that leads nowhere fails.
 docs: $(STAMP)
-	PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # The pages that are made from the code; tests fail when they differ.
 reference: $(STAMP)
