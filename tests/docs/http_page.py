@@ -14,9 +14,9 @@ from tests.conftest import ROOT
 PAGE = ROOT / "docs" / "reference" / "http.md"
 _HEAD = """# HTTP API: every field
 
-The OpenAPI document of `/api/openapi.json` as a page, written by `make reference`; a test fails when it differs from the
-code. Keys, pages, errors and the stream are in [HTTP API](../api.md). Errors are `application/problem+json` throughout and
-not repeated here.
+The OpenAPI document of `/api/openapi.json` as a page, written by `make reference`; a test fails when it differs from
+the code. Keys, pages, errors and the stream are in [HTTP API](../api.md). Errors are `application/problem+json`
+throughout and not repeated here.
 """
 
 
