@@ -35,6 +35,7 @@ def test_a_backup_comes_back_elsewhere(
     """Both commands count rows; a second restore is refused until it is told to replace; --check touches nothing."""
     with closing(_database(tmp_path / "one")) as database:
         create_key(database, "team", ["read"])
+    capsys.readouterr()  # where logs are not set up they go to standard output
     file = tmp_path / "one.clvbackup"
     monkeypatch.setenv("CLV_DATA_DIR", str(tmp_path / "one"))
     assert run(["backup", str(file), "--json"], COMMANDS) == 0
