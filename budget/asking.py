@@ -65,7 +65,7 @@ def split_budget(  # noqa: PLR0913  # all but the first three by keyword
     budgets
         How segments stand at the platform; where one is not known, what it spent in the last whole week counts.
     most
-        What pacing allows (``budget.pacing``); segments that are not in it are not paced.
+        What pacing allows (``clv.pacing``); segments that are not in it are not paced.
     distrust
         Why the models should not move money now; empty where they may.
 

@@ -106,12 +106,12 @@ def _may_hold(value: bytes, event_ids: Collection[str]) -> bool:
 def _records(settings: Settings, event_ids: Collection[str], customer: str) -> list[tuple[int, Record]]:
     """Return the records with one of these event ids, by partition and offset."""
     from aiokafka import TopicPartition
-    from kafka.partitioner.default import murmur2
+    from aiokafka.partitioner import DefaultPartitioner
     from rich.progress import Progress
 
-    numbers = range(settings.partitions)
+    numbers = list(range(settings.partitions))
     if customer:
-        numbers = range(*((n := (murmur2(customer.encode()) & 0x7FFFFFFF) % settings.partitions), n + 1))
+        numbers = [DefaultPartitioner()(customer.encode(), numbers, numbers)]
     console = Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("records read", total=None)
@@ -166,11 +166,13 @@ def _told(settings: Settings, database: Database, records: list[tuple[int, Recor
         customer_id, cause, at_ms = _named(record, rules)
         outputs = outputs_of(database, customer_id, [cause, f"{cause}@{record.offset}"], at_ms) if cause else {}
         acknowledged = ends[TopicPartition(ORDERS, partition)] - lags[partition]
-        letter = get_letter(database, ORDERS, partition, record.offset)
+        letter = get_letter(database, ORDERS, partition, record.offset) or {}
+        if letter.get("incarnation") != ids[ORDERS]:
+            letter = {}  # of another life of the topic
         kept = Kept(
             is_read=record.offset < acknowledged,
-            reason=letter["reason"] if letter and letter["incarnation"] == ids[ORDERS] else "",
-            detail=letter["detail"] if letter else "",
+            reason=letter.get("reason", ""),
+            detail=letter.get("detail", ""),
             state=_state_of(database, customer_id, rules, ids[ORDERS]) if customer_id else None,
             has_score="scores" in outputs,
             front_ms=fronts.get(partition, -1),

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import func, select
 
+from clv.money import minor_digits
+from clv.pacing import monthly_most, paced
 from storage import tables
 from storage.dialect import upsert
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from clv.outcomes import Segment
+    from clv.settings import Settings
     from storage.engine import Database
 
 Row = dict[str, Any]
@@ -115,14 +119,23 @@ def weeks_of_segments(database: Database) -> list[tuple[str, int, int, int, int]
     return [(segment, week, *sums) for (segment, week), sums in sorted(found.items())]  # type: ignore[misc]  # three sums
 
 
-def spent_in_last_month(database: Database) -> tuple[date | None, dict[str, int]]:
-    """Return the last day that has figures, and what each segment cost from the first of its month to it, minor units.
+def most_by_pacing(database: Database, settings: Settings) -> dict[Segment, int]:
+    """Return what ``CLV_BUDGET_MONTHLY_MOST`` leaves of each segment's money for the days of a budget, minor units.
 
     Raises
     ------
     StoreUnavailable
         When a retry may help.
     """
+    monthly = monthly_most(settings.budget_monthly_most, minor_digits(settings.currency))
+    if not monthly:
+        return {}
+    last_day, spent = _spent_in_last_month(database)
+    return paced(monthly, spent, last_day=last_day, days=settings.budget_days)
+
+
+def _spent_in_last_month(database: Database) -> tuple[date | None, dict[str, int]]:
+    """Return the last day that has figures, and what each segment cost in its month up to it, minor units."""
     with database.reading() as connection:
         last = connection.execute(select(func.max(_days.c.day)).where(_days.c.segment != "")).scalar()
         if last is None:

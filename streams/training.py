@@ -18,7 +18,6 @@ from clv.errors import ConfigError, InvalidEvent
 from clv.features import FEATURE_DIGEST
 from clv.money import minor_digits, to_minor
 from clv.outcomes import SEGMENTS, BudgetSignal, ModelAnnounced, SegmentSignal, event_id, rfc3339
-from clv.pacing import monthly_most, paced
 from clv.published import ENSEMBLE_NAME, POLICY_NAME, SCORER_NAME, fixed_policy, version_of
 from clv.rules import DAY_MS, Rules
 from clv.segments import SegmentPolicy
@@ -26,7 +25,7 @@ from models.batch import MAX_EXAMPLES
 from models.schedule import NEVER_MS, SAMPLE_SEED, Schedule, ScheduleState, example_arrays
 from models.training import Learner
 from storage.artifacts import Artifact
-from storage.campaigns import spent_in_last_month, weeks_of_segments
+from storage.campaigns import most_by_pacing, weeks_of_segments
 from storage.examples import sample_examples
 from storage.overview import FOREVER_MS, clv_quantiles, count_scored, newest_score_ms, segment_totals
 from storage.segment_budgets import budgets_at
@@ -278,8 +277,6 @@ class Training:
         if not standings:
             return []
         settings = self._settings
-        last_day, spent = spent_in_last_month(self._database)
-        monthly = monthly_most(settings.budget_monthly_most, minor_digits(settings.currency))
         found = split_budget(
             self._budget_minor,
             standings,
@@ -287,7 +284,7 @@ class Training:
             margin=settings.margin,
             horizon_days=settings.horizon_days,
             budget_days=settings.budget_days,
-            most=paced(monthly, spent, last_day=last_day, days=settings.budget_days),
+            most=most_by_pacing(self._database, settings),
             budgets={
                 segment: BudgetNow(*stand)
                 for segment, stand in budgets_at(

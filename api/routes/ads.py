@@ -31,11 +31,10 @@ from api.views import moment
 from budget.asking import BudgetNow, split_budget
 from clv.audiences import AUDIENCES
 from clv.outcomes import rfc3339
-from clv.pacing import monthly_most, paced
 from clv.rules import DAY_MS
 from clv.settings import Settings
 from storage.audiences import load_stand
-from storage.campaigns import performance, spent_in_last_month, weeks_of_segments
+from storage.campaigns import most_by_pacing, performance, weeks_of_segments
 from storage.segment_budgets import budgets_at
 from storage.sums import totals_by
 
@@ -107,8 +106,6 @@ def budget_allocation(
     total_minor = _total_minor(context, total_budget)
     known = standings_of(context)
     settings = context.settings
-    last_day, spent = spent_in_last_month(context.database)
-    monthly = monthly_most(settings.budget_monthly_most, context.currency.digits)
     found = split_budget(
         total_minor,
         known,
@@ -116,7 +113,7 @@ def budget_allocation(
         margin=settings.margin,
         horizon_days=settings.horizon_days,
         budget_days=settings.budget_days,
-        most=paced(monthly, spent, last_day=last_day, days=settings.budget_days),
+        most=most_by_pacing(context.database, settings),
         budgets={
             segment: BudgetNow(*stand)
             for segment, stand in budgets_at(context.database, settings.ads_platform, now_ms=context.now_ms).items()
